@@ -1,0 +1,1 @@
+"""The activation codec as Amaranth components, and its Verilog."""

@@ -1,0 +1,1 @@
+"""Memory-traffic model, DRAM model, report and co-simulation harness of the activation codec."""

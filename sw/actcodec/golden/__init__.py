@@ -1,0 +1,6 @@
+"""The golden model: integers, NumPy, no torch. Every other stage is compared with it for equality."""
+
+from actcodec.golden.codec import SiteCodec
+from actcodec.golden.container import Container, pack_container, read_container, unpack_container, write_container
+
+__all__ = ["Container", "SiteCodec", "pack_container", "read_container", "unpack_container", "write_container"]

@@ -1,0 +1,162 @@
+"""The golden model of one site: activations → bytes of the stream → activations, in exact integers.
+
+    acc_k  = Σ_{c∈block} P[k,c]·(x_c − zero) + bias_k          code_k = clamp(round_shift(acc_k, s_k), 0, 2^b_k − 1)
+    acc_c  = Σ_{k∈block} R[c,k]·(code_k << e_k) + bias'_c      x̂_c   = clamp(round_shift(acc_c, t) + zero, lo, hi)
+
+This is the reference that the RTL is compared with bit for bit.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec.errors import ActcodecError
+from actcodec.golden.kernels import decode_plane, encode_plane
+from actcodec.tables.geometry import Plane
+from actcodec.tables.model import SiteTable
+
+Bytes = NDArray[np.uint8]
+
+
+class SiteCodec:
+    """Encoder and decoder of one site; holds the tables in the shape that the kernels want."""
+
+    def __init__(self, site: SiteTable) -> None:
+        self.site = site
+
+    @cached_property
+    def _kernel_tables(self) -> dict[str, NDArray[Any]]:
+        info, arrays, b = self.site.info, self.site.arrays, self.site.params.block
+        forward = np.zeros((len(info.blocks), b, b), dtype=np.int32)
+        backward = np.zeros_like(forward)
+        blocks = np.zeros((len(info.blocks), 4), dtype=np.int64)
+        for j, block in enumerate(info.blocks):
+            (c0, c1), (k0, k1) = block.channels, block.coefficients
+            blocks[j] = (c0, c1, k0, k1)
+            forward[j, : c1 - c0, : k1 - k0] = arrays.P[k0:k1, : c1 - c0].T
+            backward[j, : k1 - k0, : c1 - c0] = arrays.R[c0:c1, : k1 - k0].T
+        shift = arrays.shift.astype(np.int64)
+        return {
+            "blocks": blocks,
+            "forward": forward,
+            "backward": backward,
+            "bias": arrays.bias.astype(np.int32),
+            "half": np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0),
+            "shift": shift,
+            "width": arrays.width.astype(np.int64),
+            "left_shift": arrays.left_shift.astype(np.int64),
+            "bias_out": arrays.bias_out.astype(np.int32),
+        }
+
+    @cached_property
+    def stream_bytes(self) -> int:
+        """Bytes of one image's stream."""
+        return self.site.sizes(1).stream_bytes
+
+    def _row_starts(self, plane: Plane, images: int) -> NDArray[np.int64]:
+        """Bit at which every row of every image starts, the images' streams lying one after another."""
+        rows = plane.base_bits + np.arange(self.site.info.height, dtype=np.int64) * plane.pitch_bits
+        image = np.arange(images, dtype=np.int64)[:, None] * (8 * self.stream_bytes)
+        return np.ascontiguousarray((image + rows).ravel())
+
+    def encode(self, x: NDArray[np.uint8]) -> Bytes:
+        """Stream of activations x, uint8 (H, W, C) or (N, H, W, C): bytes (S,) or (N, S).
+
+        Raises ActcodecError where type or shape are not the site's.
+        """
+        info = self.site.info
+        shape = (info.height, info.width, info.channels)
+        if x.dtype != np.uint8:
+            raise ActcodecError(f"site {info.name}", f"activations are {x.dtype}, expected uint8")
+        if x.shape[-3:] != shape or x.ndim not in (3, 4):
+            raise ActcodecError(f"site {info.name}", f"activations have shape {x.shape}, expected {shape} (H, W, C)")
+        images = 1 if x.ndim == 3 else x.shape[0]
+        out = np.zeros(images * self.stream_bytes, dtype=np.uint8)
+        rows = np.ascontiguousarray(x).reshape(-1, info.width, info.channels)
+        tables = self._kernel_tables
+        for plane in self.site.planes:
+            part = slice(plane.first_block, plane.last_block)
+            encode_plane(
+                rows,
+                out,
+                self._row_starts(plane, images) // 8,
+                tables["blocks"][part],
+                tables["forward"][part],
+                tables["bias"],
+                tables["half"],
+                tables["shift"],
+                tables["width"],
+                info.zero,
+            )
+        return out if x.ndim == 3 else out.reshape(images, -1)
+
+    def decode(self, stream: Bytes) -> NDArray[np.uint8]:
+        """Activations (H, W, C) or (N, H, W, C), uint8, of a stream (S,) or (N, S).
+
+        Raises ActcodecError where the stream's length is not the site's.
+        """
+        info = self.site.info
+        if stream.dtype != np.uint8 or stream.ndim not in (1, 2):
+            raise ActcodecError(
+                f"site {info.name}", f"stream is {stream.dtype} with {stream.ndim} axes, expected bytes"
+            )
+        if stream.shape[-1] != self.stream_bytes:
+            raise ActcodecError(
+                f"site {info.name}", f"stream has {stream.shape[-1]} bytes, expected {self.stream_bytes}"
+            )
+        images = 1 if stream.ndim == 1 else stream.shape[0]
+        x = np.empty((images * info.height, info.width, info.channels), dtype=np.uint8)
+        flat = np.ascontiguousarray(stream).reshape(-1)
+        for plane in self.site.planes:
+            self._decode_into(x, flat, self._row_starts(plane, images), plane, 0)
+        shape = (info.height, info.width, info.channels)
+        return x.reshape(shape if stream.ndim == 1 else (images, *shape))
+
+    def decode_run(self, stream: Bytes, plane: int, bit_offset: int, count: int, stride: int = 1) -> NDArray[np.uint8]:
+        """``count`` positions of a plane from bit ``bit_offset`` of the stream on, every ``stride``-th.
+
+        This is what halos and strided readers of a row need: bit_offset = base + y·pitch + x·B. Returns
+        (count, channels of the plane). Raises ActcodecError where the run leaves the stream.
+        """
+        info = self.site.info
+        where = f"site {info.name}"
+        if not 0 <= plane < len(self.site.planes):
+            raise ActcodecError(where, f"plane = {plane} is outside 0…{len(self.site.planes) - 1}")
+        part = self.site.planes[plane]
+        last = bit_offset + (count - 1) * stride * part.position_bits + part.position_bits
+        if count < 1 or stride < 1 or bit_offset < 0 or last > 8 * stream.size:
+            raise ActcodecError(
+                where,
+                f"run of bit_offset = {bit_offset}, count = {count}, stride = {stride} "
+                f"leaves the stream of {8 * stream.size} bits",
+            )
+        x = np.empty((1, count, info.channels), dtype=np.uint8)
+        flat = np.ascontiguousarray(stream)
+        self._decode_into(x, flat, np.array([bit_offset]), part, (stride - 1) * part.position_bits)
+        first, end = info.blocks[part.first_block].channels[0], info.blocks[part.last_block - 1].channels[1]
+        return np.ascontiguousarray(x[0, :, first:end])
+
+    def _decode_into(
+        self, x: NDArray[np.uint8], stream: Bytes, row_bits: NDArray[np.int64], plane: Plane, skip_bits: int
+    ) -> None:
+        info, tables = self.site.info, self._kernel_tables
+        part = slice(plane.first_block, plane.last_block)
+        decode_plane(
+            stream,
+            x,
+            row_bits,
+            skip_bits,
+            tables["blocks"][part],
+            tables["backward"][part],
+            tables["bias_out"],
+            tables["left_shift"],
+            tables["width"],
+            info.output_shift,
+            info.zero,
+            info.low,
+            info.high,
+        )

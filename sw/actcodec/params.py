@@ -1,0 +1,120 @@
+"""The parameters of one codec build: the frozen object that software and hardware both take their widths from."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from actcodec.configs import find_config
+from actcodec.errors import ActcodecError
+from actcodec.files import read_bytes
+
+ACTIVATION_BITS = 8
+"""Bits of x and x̂ (unsigned)."""
+COEFFICIENT_BITS = 8
+"""Bits of the entries of P and R (signed)."""
+MAX_WIDTH = 8
+"""Most bits of a stored code."""
+WIDTH_BITS = 4
+"""Bits that hold a width, 0…8."""
+SHIFT_BITS = 5
+"""Bits that hold a right shift s_k or t, 0…31."""
+LEFT_SHIFT_BITS = 3
+"""Bits that hold a left shift e_k, 0…7."""
+MAX_SHIFT = (1 << SHIFT_BITS) - 1
+MAX_LEFT_SHIFT = (1 << LEFT_SHIFT_BITS) - 1
+CODE_VALUE_BITS = MAX_WIDTH + MAX_LEFT_SHIFT
+"""Bits of code_k << e_k (unsigned), the decoder's multiplicand."""
+
+Transform = Literal["project", "identity", "bypass", "folded"]
+Order = Literal["position-major", "block-major"]
+
+
+def _is_power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+class CodecParams(BaseModel):
+    """Parameters of a codec build (hardware generics and table limits).
+
+    ``lanes`` activations enter (leave) a cycle and ``rows`` coefficients are computed in parallel, so that the
+    MAC array has lanes × rows multipliers. Depths are entries of the table memories of one direction.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lanes: int = Field(default=8, ge=1, le=64)
+    rows: int = Field(default=4, ge=1, le=64)
+    word_bits: int = Field(default=64, ge=64, le=512)
+    block: int = Field(default=16, ge=1, le=64)
+    acc_bits: int = Field(default=24, ge=16, le=32)
+    max_channels: int = Field(default=256, ge=1, le=4096)
+    max_coefficients: int = Field(default=256, ge=1, le=4096)
+    max_side: int = Field(default=1024, ge=1, le=65536)
+    """Largest height or width of a site."""
+    max_sites: int = Field(default=32, ge=1, le=1024)
+    plane_depth: int = Field(default=64, ge=1, le=65536)
+    step_depth: int = Field(default=512, ge=1, le=65536)
+    coefficient_depth: int = Field(default=1024, ge=1, le=65536)
+    transforms: tuple[Transform, ...] = ("project", "identity", "bypass")
+    orders: tuple[Order, ...] = ("position-major", "block-major")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not _is_power_of_two(self.word_bits):
+            raise ValueError(f"word_bits = {self.word_bits} is not a power of two")
+        if self.block % self.lanes:
+            raise ValueError(f"block = {self.block} is not a multiple of lanes = {self.lanes}")
+        if self.block % self.rows:
+            raise ValueError(f"block = {self.block} is not a multiple of rows = {self.rows}")
+        if self.rows * MAX_WIDTH > self.word_bits:
+            raise ValueError(f"rows = {self.rows} codes of {MAX_WIDTH} bits do not fit word_bits = {self.word_bits}")
+        if "folded" in self.transforms:
+            raise ValueError("transforms: 'folded' is not available in this generator")
+        return self
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of a bus word."""
+        return self.word_bits // 8
+
+    @property
+    def beats_per_block(self) -> int:
+        """Input (output) beats of a full block."""
+        return self.block // self.lanes
+
+    @property
+    def steps_per_block(self) -> int:
+        """Coefficient steps of a full block: one step is ``rows`` coefficients."""
+        return self.block // self.rows
+
+
+def validation_problem(error: ValidationError) -> str:
+    """The first complaint of pydantic as ``field = value: reason`` on one line."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if not field:
+        return message
+    value: Any = first.get("input")
+    shown = repr(value)
+    return f"{field} = {shown[:80]}: {message}"
+
+
+def load_params(source: str | Path) -> CodecParams:
+    """Read a codec configuration: a TOML file, or the name of one in configs/codec.
+
+    Raises ActcodecError for a missing file, bad TOML, an unknown field or an impossible combination.
+    """
+    path = find_config("codec", source)
+    try:
+        content = tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ActcodecError(path, f"is not TOML: {error}") from error
+    try:
+        return CodecParams.model_validate(content)
+    except ValidationError as error:
+        raise ActcodecError(path, validation_problem(error)) from error

@@ -1,0 +1,128 @@
+"""Random but valid tables: for verification, where odd shapes matter more than what they compress."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actcodec.params import MAX_LEFT_SHIFT, MAX_WIDTH, CodecParams, Order, Transform
+from actcodec.tables.model import Block, Provenance, SiteArrays, SiteInfo, SiteTable, Tables
+
+
+def synthetic_site(
+    rng: np.random.Generator,
+    params: CodecParams,
+    name: str,
+    shape: tuple[int, int, int],
+    *,
+    transform: Transform = "project",
+    order: Order = "position-major",
+    align_bits: int | None = None,
+    keep: float = 0.75,
+    max_width: int = MAX_WIDTH,
+) -> SiteTable:
+    """A site of (H, W, C) = ``shape`` with random integers: all widths 0…``max_width``, K ≤ C in every block.
+
+    ``keep`` is the expected share K/C of project sites. Shifts are such that codes and outputs use their range.
+    """
+    height, width, channels = shape
+    diagonal = transform != "project"
+    blocks: list[Block] = []
+    for c0 in range(0, channels, params.block):
+        size = min(params.block, channels - c0)
+        count = size if diagonal else int(rng.binomial(size, keep))
+        k0 = blocks[-1].coefficients[1] if blocks else 0
+        blocks.append(Block(channels=(c0, c0 + size), coefficients=(k0, k0 + count)))
+    K = blocks[-1].coefficients[1]
+    zero = int(rng.choice([0, int(rng.integers(0, 256))]))
+    P = np.zeros((K, params.block), dtype=np.int8)
+    R = np.zeros((channels, params.block), dtype=np.int8)
+    for block in blocks:
+        (c0, c1), (k0, k1) = block.channels, block.coefficients
+        P[k0:k1, : c1 - c0] = rng.integers(-127, 128, (k1 - k0, c1 - c0))
+        R[c0:c1, : k1 - k0] = rng.integers(-127, 128, (c1 - c0, k1 - k0))
+        if diagonal:
+            P[k0:k1, : c1 - c0] *= np.eye(c1 - c0, dtype=np.int8)
+            R[c0:c1, : c1 - c0] *= np.eye(c1 - c0, dtype=np.int8)
+    widths = rng.integers(0, max_width + 1, K).astype(np.uint8)
+    # A sum of 16 products of ±127 and 0…255 has a spread of about 2^16: the shift maps it onto b bits.
+    shift = np.clip(rng.integers(15, 19, K) - widths.astype(np.int64), 0, 31).astype(np.uint8)
+    bias = rng.integers(-(1 << 16), 1 << 16, K).astype(np.int32)
+    left = np.minimum(rng.integers(0, MAX_LEFT_SHIFT + 1, K), 9 - np.maximum(widths.astype(np.int64), 2))
+    left_shift = np.maximum(left, 0).astype(np.uint8)
+    bias_out = rng.integers(-(1 << 14), 1 << 14, channels).astype(np.int32)
+    output_shift = int(rng.integers(6, 10))
+    low, high = (zero, 255) if rng.integers(2) else (0, max(zero, 200))
+    if transform == "bypass":
+        rows = np.arange(channels)
+        place = rows % params.block
+        P[rows, place], R[rows, place] = 1, 1
+        widths[:], shift[:], left_shift[:] = MAX_WIDTH, 0, 0
+        bias[:], bias_out[:], output_shift = zero, -zero, 0
+        low, high = 0, 255
+    info = SiteInfo(
+        name=name,
+        channels=channels,
+        height=height,
+        width=width,
+        transform=transform,
+        order=order,
+        align_bits=align_bits or params.word_bits,
+        scale=1.0 / 32,
+        zero=zero,
+        low=low,
+        high=high,
+        output_shift=output_shift,
+        readers=int(rng.integers(1, 3)),
+        blocks=tuple(blocks),
+    )
+    arrays = SiteArrays(
+        P=P,
+        R=R,
+        bias=bias,
+        shift=shift,
+        width=widths,
+        left_shift=left_shift,
+        group=np.arange(K, dtype=np.uint16) // 4,
+        bias_out=bias_out,
+        channel_order=np.arange(channels, dtype=np.uint16),
+    )
+    return SiteTable(info, arrays, params)
+
+
+def synthetic_tables(seed: int, params: CodecParams, *, side: int = 6) -> Tables:
+    """Tables of sites that between them have every transform, order and odd shape: what co-simulation runs on."""
+    rng = np.random.default_rng(seed)
+    b, lanes, word = params.block, params.lanes, params.word_bits
+    cases: list[tuple[tuple[int, int, int], dict[str, object]]] = [
+        ((side, side, b), {}),
+        ((side, side - 1, 2 * b), {}),
+        ((3, side, b + 1), {}),
+        ((side, 3, lanes + 1), {"keep": 1.0}),
+        ((2, 5, 2 * b + lanes), {"order": "block-major"}),
+        ((side, side, 3 * b), {"order": "block-major", "align_bits": 512}),
+        ((3, side, b), {"align_bits": max(512, 2 * word)}),
+        ((side, side, b + 3), {"transform": "identity"}),
+        ((4, 4, b), {"transform": "identity", "order": "block-major"}),
+        ((3, 4, b + lanes), {"transform": "bypass"}),
+        ((2, 3, b), {"keep": 0.1}),
+        ((3, 3, 2 * b), {"max_width": 1}),
+        ((1, 1, 1), {"keep": 1.0}),
+    ]
+    sites = tuple(
+        synthetic_site(rng, params, f"synthetic{number}", shape, **options)  # type: ignore[arg-type]
+        for number, (shape, options) in enumerate(cases[: params.max_sites])
+    )
+    provenance = Provenance(
+        network="synthetic",
+        dataset="random",
+        method="synthetic",
+        seed=seed,
+        target_bits=8.0,
+        table_batch=1,
+        checkpoint_sha256="0" * 64,
+        plan_sha256="0" * 64,
+        network_macs=0,
+        codec_mac_share=0.0,
+        actcodec_version="",
+    )
+    return Tables(params, sites, provenance)
