@@ -1,6 +1,7 @@
 """Cycles of a site in the RTL: the formula that co-simulation checks and the traffic model uses.
 
-    cycles = Σ_planes H·(W·ops + pads) + (planes − 1)·PLANE_GAP + LATENCY
+    encode = Σ_planes H·(W·ops + pads) + (planes − 1)·PLANE_GAP + ENCODER_LATENCY
+    decode = the same with DECODER_LATENCY, less the pads of the last row: they follow the last beat
 
 from the cycle in which the start command is accepted to the one in which the last word (beat) leaves, both
 included, with inputs always valid and outputs always ready. ``ops`` are the operations of one position
@@ -9,34 +10,38 @@ included, with inputs always valid and outputs always ready. ``ops`` are the ope
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import Step, decoder_steps, encoder_steps, padding_operations
 
-PLANE_GAP = 3
-"""Cycles between the last operation of a plane and the first of the next one."""
-ENCODER_LATENCY = 12
+PLANE_GAP = 1
+"""Cycles without an operation between two planes."""
+ENCODER_LATENCY = 11
 """Cycles of start-up and of draining the pipeline, encoder."""
-DECODER_LATENCY = 11
+DECODER_LATENCY = 10
 """Cycles of start-up and of draining the pipeline, decoder."""
 
 
-def _cycles(site: SiteTable, steps: Callable[[SiteTable, Plane], list[Step]], latency: int) -> int:
-    total = (len(site.planes) - 1) * PLANE_GAP + latency
-    for plane in site.planes:
-        operations = sum(step.operations for step in steps(site, plane))
-        bits, words = padding_operations(site, plane)
-        total += site.info.height * (site.info.width * operations + (bits > 0) + words)
-    return total
+def _operations(steps: list[Step]) -> int:
+    return sum(step.operations for step in steps)
+
+
+def _pads(site: SiteTable, plane: Plane) -> int:
+    bits, words = padding_operations(site, plane)
+    return (bits > 0) + words
+
+
+def _plane_cycles(site: SiteTable, plane: Plane, steps: list[Step]) -> int:
+    return site.info.height * (site.info.width * _operations(steps) + _pads(site, plane))
 
 
 def encode_cycles(site: SiteTable) -> int:
     """Cycles to encode one image of the site."""
-    return _cycles(site, encoder_steps, ENCODER_LATENCY)
+    work = sum(_plane_cycles(site, plane, encoder_steps(site, plane)) for plane in site.planes)
+    return work + (len(site.planes) - 1) * PLANE_GAP + ENCODER_LATENCY
 
 
 def decode_cycles(site: SiteTable) -> int:
     """Cycles to decode one image of the site once."""
-    return _cycles(site, decoder_steps, DECODER_LATENCY)
+    work = sum(_plane_cycles(site, plane, decoder_steps(site, plane)) for plane in site.planes)
+    return work + (len(site.planes) - 1) * PLANE_GAP - _pads(site, site.planes[-1]) + DECODER_LATENCY
