@@ -15,18 +15,14 @@ class Codec(wiring.Component):
     """An `Encoder` on ports ``encoder.*`` and a `Decoder` on ports ``decoder.*``; they share clock and reset only."""
 
     def __init__(self, params: CodecParams) -> None:
-        self._params = params
-        super().__init__(
-            {
-                "encoder": Out(Encoder(params).signature),
-                "decoder": Out(Decoder(params).signature),
-            }
-        )
+        self._encoder = Encoder(params)
+        self._decoder = Decoder(params)
+        super().__init__({"encoder": Out(self._encoder.signature), "decoder": Out(self._decoder.signature)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.encoder = encoder = Encoder(self._params)
-        m.submodules.decoder = decoder = Decoder(self._params)
-        connect(m, encoder, wiring.flipped(self.encoder))
-        connect(m, decoder, wiring.flipped(self.decoder))
+        m.submodules.encoder = self._encoder
+        m.submodules.decoder = self._decoder
+        connect(m, self._encoder, wiring.flipped(self.encoder))
+        connect(m, self._decoder, wiring.flipped(self.decoder))
         return m

@@ -73,7 +73,7 @@ class Decoder(wiring.Component):
         m.submodules.unpacker = unpacker = Unpacker(p)
         m.submodules.skid_in = skid_in = SkidBuffer(word_layout(p))
         m.submodules.skid_out = skid_out = SkidBuffer(beat_layout(p))
-        m.submodules.count = count = Counters(rows * MAX_WIDTH)
+        m.submodules.event_counters = count = Counters(rows * MAX_WIDTH)
         connect(m, wiring.flipped(self.load), store.load)
         connect(m, wiring.flipped(self.start), sequencer.start)
         connect(m, wiring.flipped(self.i), skid_in.i)

@@ -70,7 +70,7 @@ class Encoder(wiring.Component):
         m.submodules.sequencer = sequencer = Sequencer(p, records, p.beats_per_block)
         m.submodules.packer = packer = Packer(p)
         m.submodules.skid = skid = SkidBuffer(word_layout(p))
-        m.submodules.count = count = Counters(rows * MAX_WIDTH)
+        m.submodules.event_counters = count = Counters(rows * MAX_WIDTH)
         connect(m, wiring.flipped(self.load), store.load)
         connect(m, wiring.flipped(self.start), sequencer.start)
         connect(m, packer.o, skid.i)

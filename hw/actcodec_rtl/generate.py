@@ -1,0 +1,81 @@
+"""Verilog generation: the codec's modules, the RAM cell, ports and parameters as JSON, a file list."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+
+from amaranth.back import verilog
+
+from actcodec.files import atomic_directory, read_json
+from actcodec.params import CodecParams
+from actcodec_rtl.codec import Codec
+from actcodec_rtl.memory import RAM_MODULE, VerilogExport
+from actcodec_rtl.ports import Port, ports_of
+from actcodec_rtl.tidy import split_modules, tidy
+
+TOP = "actcodec_codec"
+PORTS_FILE = "ports.json"
+FILE_LIST = "files.f"
+WAIVERS = "waivers.vlt"
+STAMP = "generated.json"
+
+
+def verilog_modules(params: CodecParams) -> tuple[dict[str, str], list[Port]]:
+    """SystemVerilog of the codec, a text per module by the module's name, and the ports of the top."""
+    codec = Codec(params)
+    ports = ports_of(codec)
+    text = verilog.convert(
+        codec,
+        name=TOP,
+        platform=VerilogExport(),
+        ports={port.name: (port.value, None) for port in ports},
+        emit_src=False,
+        strip_internal_attrs=True,
+    )
+    return split_modules(tidy(text, TOP)), ports
+
+
+def _resource(name: str) -> bytes:
+    return (resources.files("actcodec_rtl") / "verilog" / name).read_bytes()
+
+
+def generator_digest(params: CodecParams) -> str:
+    """SHA-256 of everything that decides the generated files: parameters and the generator's own source."""
+    digest = hashlib.sha256(params.model_dump_json().encode())
+    for package in ("actcodec_rtl", "actcodec.tables"):
+        root = Path(str(resources.files(package)))
+        for path in sorted(root.rglob("*")):
+            if path.suffix in (".py", ".v", ".vlt"):
+                digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def generate(params: CodecParams, directory: Path) -> bool:
+    """Write the RTL of ``params`` into ``directory``, all or nothing; False where it is there already.
+
+    Files: one ``.sv`` a module (top ``actcodec_codec``), ``actcodec_ram.v``, ``ports.json`` (ports with the layout
+    of their payloads), ``files.f`` (file list), ``waivers.vlt`` (Verilator), ``generated.json`` (parameters).
+    Raises ActcodecError where the directory cannot be written.
+    """
+    digest = generator_digest(params)
+    stamp = directory / STAMP
+    if stamp.is_file() and read_json(stamp).get("digest") == digest:
+        return False
+    modules, ports = verilog_modules(params)
+    with atomic_directory(directory) as temporary:
+        for name, text in modules.items():
+            (temporary / f"{name}.sv").write_text(text)
+        for name in (f"{RAM_MODULE}.v", WAIVERS):
+            (temporary / name).write_bytes(_resource(name))
+        sources = [f"{RAM_MODULE}.v", *(f"{name}.sv" for name in modules)]
+        (temporary / FILE_LIST).write_text("".join(f"{name}\n" for name in sources))
+        (temporary / PORTS_FILE).write_text(
+            json.dumps({"top": TOP, "ports": [port.as_json() for port in ports]}, indent=1) + "\n"
+        )
+        (temporary / STAMP).write_text(
+            json.dumps({"digest": digest, "codec": params.model_dump(mode="json")}, indent=1) + "\n"
+        )
+    return True
