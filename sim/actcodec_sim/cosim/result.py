@@ -1,0 +1,88 @@
+"""What a co-simulation measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DirectionResult:
+    """One site through the encoder or the decoder, without stalls from outside.
+
+    The counters are the RTL's own; ``port_words`` and ``digest`` are what the testbench saw at the ports.
+    """
+
+    cycles: int
+    cycles_formula: int
+    beats: int
+    words: int
+    payload_bits: int
+    input_stalls: int
+    output_stalls: int
+    port_words: int
+    digest: str
+    """SHA-256 of the stream (encoder) or of the tensor (decoder)."""
+    digest_golden: str
+
+    @property
+    def words_per_cycle(self) -> float:
+        """Bus words of the stream a cycle."""
+        return self.words / self.cycles if self.cycles else 0.0
+
+    @property
+    def agrees(self) -> bool:
+        """Same digest as the golden model, cycles as predicted, counters as the ports."""
+        return (
+            self.digest == self.digest_golden and self.cycles == self.cycles_formula and self.words == self.port_words
+        )
+
+
+@dataclass(frozen=True)
+class SiteResult:
+    """One site in one simulator."""
+
+    name: str
+    encoder: DirectionResult
+    decoder: DirectionResult
+    stream_bytes: int
+    """Words that left the encoder's port times bytes a word."""
+    transaction_bytes: int
+    """DRAM transactions that those words' addresses fall into, read-modify-write of partial ones included."""
+
+    @property
+    def agrees(self) -> bool:
+        """Both directions agree with the golden model and the formula."""
+        return self.encoder.agrees and self.decoder.agrees
+
+
+@dataclass(frozen=True)
+class CosimResult:
+    """All sites in one simulator."""
+
+    simulator: str
+    tables_digest: str
+    sites: tuple[SiteResult, ...]
+    stalled_cycles: int
+    """Cycles of the second pass: all sites back to back under random stalls on every port."""
+    seed: int
+    seconds: float
+
+    @property
+    def agrees(self) -> bool:
+        """Every site agrees."""
+        return all(site.agrees for site in self.sites)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles simulated for both passes, encoder and decoder running side by side."""
+        return sum(max(s.encoder.cycles, s.decoder.cycles) for s in self.sites) + self.stalled_cycles
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        content = asdict(self)
+        for site, entry in zip(self.sites, content["sites"], strict=True):
+            entry["agrees"] = site.agrees
+            for name in ("encoder", "decoder"):
+                entry[name]["words_per_cycle"] = round(getattr(site, name).words_per_cycle, 4)
+        return {**content, "agrees": self.agrees}

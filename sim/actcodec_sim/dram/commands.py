@@ -1,0 +1,35 @@
+"""Commands on the device's command bus, and a log of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actcodec_sim.arrays import Int64Array
+
+ACTIVATE, PRECHARGE, PRECHARGE_ALL, READ, WRITE, REFRESH = range(6)
+NAMES = ("ACT", "PRE", "PREA", "RD", "WR", "REF")
+"""JEDEC names, by command number."""
+
+
+@dataclass(frozen=True, eq=False)
+class CommandLog:
+    """Issued commands in order.
+
+    ``target`` is a flat bank index (``address.Location``), for PREA and REF a rank; ``row`` is the row that
+    ACT opens or that RD and WR expect open, −1 for the others.
+    """
+
+    cycle: Int64Array
+    kind: Int64Array
+    target: Int64Array
+    row: Int64Array
+
+    def __len__(self) -> int:
+        return len(self.cycle)
+
+    def __str__(self) -> str:
+        """One command a line: ``cycle name target row``."""
+        return "\n".join(
+            f"{cycle} {NAMES[kind]} {target} {row}"
+            for cycle, kind, target, row in zip(self.cycle, self.kind, self.target, self.row, strict=True)
+        )

@@ -1,0 +1,32 @@
+"""Writing a traffic report to a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from actcodec.files import write_text
+from actcodec_sim.report.cosim import CosimRow
+from actcodec_sim.report.csv_table import traffic_csv
+from actcodec_sim.report.page import html_page
+from actcodec_sim.traffic import TrafficReport
+
+
+def write_report(directory: Path, report: TrafficReport, cosim: Sequence[CosimRow] = ()) -> list[Path]:
+    """Write ``traffic.csv``, ``traffic.json`` and ``report.html`` to ``directory``; their paths.
+
+    All are made before the first is written. Raises ActcodecError where the folder cannot be written.
+    """
+    content = report.to_json()
+    if cosim:
+        content["cosim"] = [{**asdict(row), "agrees": row.agrees} for row in cosim]
+    files = {
+        "traffic.csv": traffic_csv(report),
+        "traffic.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        "report.html": html_page(report, cosim),
+    }
+    for name, text in files.items():
+        write_text(directory / name, text)
+    return [directory / name for name in files]

@@ -1,0 +1,20 @@
+"""Memory traffic of a frame: bytes counted from transactions, memory cycles and energy, codecs side by side."""
+
+from actcodec_sim.traffic.from_tables import run_traffic, site_traffic
+from actcodec_sim.traffic.model import simulate_traffic
+from actcodec_sim.traffic.pacing import Pacing
+from actcodec_sim.traffic.result import CodecTraffic, FrameCost, FrameCosts, SiteResult, TrafficReport
+from actcodec_sim.traffic.site import SiteTraffic
+
+__all__ = [
+    "CodecTraffic",
+    "FrameCost",
+    "FrameCosts",
+    "Pacing",
+    "SiteResult",
+    "SiteTraffic",
+    "TrafficReport",
+    "run_traffic",
+    "simulate_traffic",
+    "site_traffic",
+]
