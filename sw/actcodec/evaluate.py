@@ -1,0 +1,117 @@
+"""Accuracy and divergence of a network over images: uncompressed, with 8-bit sites, or through the golden model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actcodec.data import Dataset
+from actcodec.errors import ActcodecError
+from actcodec.golden import SiteCodec
+from actcodec.learn.batches import input_batches
+from actcodec.learn.divergence import kl_divergence
+from actcodec.learn.quantize8 import ActivationRange
+from actcodec.networks import Network, SitedNetwork, find_sites, fold_batchnorm
+from actcodec.tables import SiteTable, Tables
+
+Mode = Literal["float", "int8", "golden"]
+MODES: tuple[Mode, ...] = ("float", "int8", "golden")
+
+_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """``correct`` of ``images`` images, and the mean KL divergence (nats) from the float network's output."""
+
+    mode: str
+    weights: str
+    images: int
+    correct: int
+    divergence: float
+    agreement: int
+    """Images that get the same class as from the float network."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct images, 0…1."""
+        return self.correct / self.images
+
+
+@torch.no_grad()
+def evaluate(
+    network: Network,
+    dataset: Dataset,
+    mode: Mode = "golden",
+    *,
+    tables: Tables | None = None,
+    weights: str = "float",
+    progress: bool = True,
+) -> Evaluation:
+    """Run ``network`` over ``dataset`` and compare with the labels and with the float network.
+
+    ``float`` leaves activations alone; ``int8`` rounds every site to the reference bytes of ``tables``; ``golden``
+    sends every site through the integer golden model: encode, the real bytes of the stream, decode. ``weights`` is
+    ``float`` or ``w8``.
+    Raises ActcodecError where mode, data set or tables do not go with the network.
+    """
+    if mode not in MODES:
+        raise ActcodecError("mode", f"{mode!r} is unknown; known: {', '.join(MODES)}")
+    if not len(dataset) or dataset.name != network.dataset:
+        raise ActcodecError(
+            "dataset", f"{len(dataset)} images of {dataset.name!r}; {network.name} needs {network.dataset!r}"
+        )
+    folded = fold_batchnorm(network.model)
+    sites = find_sites(folded, network.input_shape)
+    reference = SitedNetwork(folded, sites)
+    sited = reference if weights == "float" else SitedNetwork(fold_batchnorm(network.model, weights), sites)
+    taps = None if mode == "float" else [_Tap(table, mode) for table in _matching(tables, network, reference)]
+    correct = agreement = start = 0
+    divergence = 0.0
+    for x in input_batches(network, dataset.images, _BATCH, f"evaluating {mode}", progress):
+        expected = reference(x)
+        logits = sited(x) if taps is None else sited(x, lambda index, tensor: taps[index](tensor))
+        predicted = logits.argmax(1)
+        labels = torch.from_numpy(dataset.labels[start : start + len(x)])
+        start += len(x)
+        correct += int((predicted == labels).sum())
+        agreement += int((predicted == expected.argmax(1)).sum())
+        divergence += float(kl_divergence(expected, logits).sum())
+    return Evaluation(mode, weights, start, correct, divergence / start, agreement)
+
+
+def _matching(tables: Tables | None, network: Network, sited: SitedNetwork) -> tuple[SiteTable, ...]:
+    """Return the tables' sites after checking that they are this network's."""
+    if tables is None:
+        raise ActcodecError("tables", "are needed for every mode but float")
+    if tables.provenance.checkpoint_sha256 != network.checkpoint_sha256:
+        raise ActcodecError("tables", f"were made for another checkpoint than {network.name}'s")
+    if len(tables.sites) != len(sited.sites):
+        raise ActcodecError("tables", f"have {len(tables.sites)} sites, {network.name} has {len(sited.sites)}")
+    for table, site in zip(tables.sites, sited.sites, strict=True):
+        given = (table.info.name, table.info.channels, table.info.height, table.info.width)
+        expected = (site.name, site.channels, site.height, site.width)
+        if given != expected:
+            raise ActcodecError("tables", f"site {given} does not fit {network.name}'s {expected}")
+    return tables.sites
+
+
+class _Tap:
+    """What a site's readers get: its reference bytes, through the golden codec in mode ``golden``."""
+
+    def __init__(self, table: SiteTable, mode: Mode) -> None:
+        info = table.info
+        self._range = ActivationRange(info.scale, info.zero, info.low, info.high)
+        self._codec = SiteCodec(table) if mode == "golden" else None
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        x = self._range.quantize(activation)
+        if self._codec is not None:
+            rows = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy().astype(np.uint8))
+            decoded = self._codec.decode(self._codec.encode(rows))
+            x = torch.from_numpy(decoded).permute(0, 3, 1, 2).to(torch.float32)
+        return self._range.dequantize(x)

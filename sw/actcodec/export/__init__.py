@@ -1,0 +1,7 @@
+"""Export: a plan's real numbers become the integer tables of format v1."""
+
+from __future__ import annotations
+
+from actcodec.export.integers import export_tables, integer_tables
+
+__all__ = ["export_tables", "integer_tables"]

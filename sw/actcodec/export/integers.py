@@ -1,0 +1,166 @@
+"""Plan → integers of format v1.
+
+    P_int = round(P·2^s_k), bias_int = round(bias·2^s_k)                s_k the largest that keeps |P_int| ≤ 127
+    R_int = round(R·2^(t − e_k)), bias'_int = round(bias'·2^t)          e_k the least that keeps |R_int| ≤ 127
+
+s_k and t are then lowered until the exact worst case over all inputs fits the accumulator.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec import __version__
+from actcodec.errors import ActcodecError
+from actcodec.learn.plan import Plan, SitePlan, plan_sha256
+from actcodec.params import MAX_LEFT_SHIFT, MAX_SHIFT, CodecParams
+from actcodec.tables import Provenance, SiteArrays, SiteTable, Tables, save_tables
+from actcodec.tables.accumulators import decode_accumulator_range, encode_accumulator_range
+from actcodec.tables.model import Residency
+
+MAX_MAC_SHARE = 0.15
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_TOP = 127
+_INT32 = np.iinfo(np.int32).max
+
+
+def export_tables(
+    plan: Plan,
+    directory: Path,
+    *,
+    max_mac_share: float = MAX_MAC_SHARE,
+    residency: Residency = "resident",
+) -> Tables:
+    """Write the integer tables of ``plan`` into ``directory``, all or nothing, and return them.
+
+    Raises ActcodecError as ``integer_tables`` does; nothing is written then.
+    """
+    tables = integer_tables(plan, max_mac_share=max_mac_share, residency=residency)
+    save_tables(tables, directory)
+    return tables
+
+
+def integer_tables(plan: Plan, *, max_mac_share: float = MAX_MAC_SHARE, residency: Residency = "resident") -> Tables:
+    """Return the integer tables of ``plan``.
+
+    Raises ActcodecError where a site cannot be held in the codec's integers, or encoding once and decoding for
+    every reader takes more than ``max_mac_share`` of the network's multiplications.
+    """
+    sites = tuple(_site(site, plan.params) for site in plan.sites)
+    share = sum(site.macs for site in sites) / max(plan.provenance.network_macs, 1)
+    if share > max_mac_share:
+        problem = f"the codec takes {share:.1%} of the network's multiplications, more than {max_mac_share:.1%}"
+        raise ActcodecError("max_mac_share", problem)
+    p = plan.provenance
+    provenance = Provenance(
+        network=p.network,
+        dataset=p.dataset,
+        method=p.method,
+        seed=p.seed,
+        target_bits=p.target_bits,
+        table_batch=p.table_batch,
+        checkpoint_sha256=p.checkpoint_sha256,
+        plan_sha256=plan_sha256(plan),
+        network_macs=p.network_macs,
+        codec_mac_share=share,
+        actcodec_version=__version__,
+    )
+    return Tables(plan.params, sites, provenance, residency, plan.transaction_bytes)
+
+
+def _site(plan: SitePlan, params: CodecParams) -> SiteTable:
+    """Search the largest shifts that fit, on a copy of the codec with the widest accumulators."""
+    wide = params.model_copy(update={"acc_bits": 32})
+    limit = 1 << (params.acc_bits - 1)
+    if plan.info.transform == "bypass":
+        shift, output_shift = np.zeros(len(plan.arrays.width), np.int64), 0
+    else:
+        shift, output_shift = _encoder_shifts(plan, limit), _output_shift(plan, limit)
+    while True:
+        table = _integers(plan, shift, output_shift, wide)
+        outside = _outside(encode_accumulator_range(table), limit)
+        out_outside = _outside(decode_accumulator_range(table), limit)
+        if not (outside.any() or out_outside.any()):
+            return _integers(plan, shift, output_shift, params)
+        if (outside & (shift == 0)).any() or (out_outside.any() and output_shift == 0):
+            problem = f"its numbers do not fit acc_bits = {params.acc_bits} at any shift"
+            raise ActcodecError(f"site {plan.info.name}", problem)
+        shift = shift - outside
+        output_shift -= int(out_outside.any())
+
+
+def _outside(reach: tuple[IntArray, IntArray], limit: int) -> NDArray[np.bool_]:
+    low, high = reach
+    return (low < -limit) | (high > limit - 1)
+
+
+def _encoder_shifts(plan: SitePlan, limit: int) -> IntArray:
+    """Return the largest s_k for which P fits int8 and the bias alone fits the accumulator."""
+    largest = np.abs(plan.arrays.P).max(1, initial=0)
+    return np.minimum(_room(largest, _TOP), _room(np.abs(plan.arrays.bias), limit - 1))
+
+
+def _output_shift(plan: SitePlan, limit: int) -> int:
+    """Return the largest t at which every column of R fits int8 after its left shift."""
+    columns = _column_peaks(plan)
+    rooms = _room(columns, _TOP << MAX_LEFT_SHIFT)
+    return int(min(rooms.min(initial=MAX_SHIFT), _room(np.abs(plan.arrays.bias_out), limit - 1).min()))
+
+
+def _room(value: FloatArray, top: int) -> IntArray:
+    """Return the largest shift s in 0…31 with round(value·2^s) ≤ top (0 where there is none)."""
+    shifts = np.arange(MAX_SHIFT + 1)
+    fits = np.rint(np.abs(value)[..., None] * 2.0**shifts) <= top
+    return np.asarray(np.maximum(fits.sum(-1) - 1, 0), np.int64)
+
+
+def _column_peaks(plan: SitePlan) -> FloatArray:
+    """Return max_c |R[c, k]| of every coefficient (K,)."""
+    peaks = np.zeros(len(plan.arrays.width))
+    for block in plan.info.blocks:
+        c, k = slice(*block.channels), slice(*block.coefficients)
+        peaks[k] = np.abs(plan.arrays.R[c, : k.stop - k.start]).max(0, initial=0)
+    return peaks
+
+
+def _integers(plan: SitePlan, shift: IntArray, output_shift: int, params: CodecParams) -> SiteTable:
+    arrays, info = plan.arrays, plan.info
+    peaks = _column_peaks(plan) * 2.0**output_shift
+    left = np.zeros(len(peaks), np.int64)
+    for _ in range(MAX_LEFT_SHIFT):
+        left += np.rint(peaks / 2.0**left) > _TOP
+    R = np.zeros_like(arrays.R)
+    for block in info.blocks:
+        c, k = slice(*block.channels), slice(*block.coefficients)
+        size = k.stop - k.start
+        R[c, :size] = arrays.R[c, :size] * 2.0 ** (output_shift - left[k])
+    return SiteTable(
+        info.model_copy(update={"output_shift": output_shift}),
+        SiteArrays(
+            P=_whole(plan, "P", arrays.P * 2.0 ** shift[:, None], _TOP).astype(np.int8),
+            R=_whole(plan, "R", R, _TOP).astype(np.int8),
+            bias=_whole(plan, "bias", arrays.bias * 2.0**shift, _INT32).astype(np.int32),
+            shift=shift.astype(np.uint8),
+            width=arrays.width,
+            left_shift=left.astype(np.uint8),
+            group=arrays.group,
+            bias_out=_whole(plan, "bias_out", arrays.bias_out * 2.0**output_shift, _INT32).astype(np.int32),
+            channel_order=np.arange(info.channels, dtype=np.uint16),
+        ),
+        params,
+    )
+
+
+def _whole(plan: SitePlan, field: str, value: FloatArray, top: int) -> FloatArray:
+    """Round to integers; ActcodecError where one is beyond ±top at any shift."""
+    rounded = np.rint(value)
+    if rounded.size and np.abs(rounded).max() > top:
+        worst = float(rounded.flat[np.abs(rounded).argmax()])
+        raise ActcodecError(f"site {plan.info.name}", f"{field} reaches {worst:g}, beyond ±{top}")
+    return rounded

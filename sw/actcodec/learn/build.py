@@ -1,0 +1,73 @@
+"""From chosen widths to a site's plan: quantizer folded into P, decoder refitted to the codes that really occur."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec.learn.draft import StreamSettings, draft_info, stored_widths
+from actcodec.learn.plan import PlanArrays, SitePlan
+from actcodec.learn.waterfill import Choice
+
+FloatArray = NDArray[np.float64]
+
+_RIDGE = 1e-6
+
+
+def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
+    """Return the plan of a site.
+
+    P ← P/Δ and bias ← −(P·(μ − zero) + o)/Δ, so that rounding P·(x − zero) + bias gives the code. R and bias_out are
+    the least squares fit, block by block, of x − zero to the codes of the sample: whatever norm eᵀGe the network
+    sees, the same linear decoder is optimal.
+    """
+    option, stats = choice.option, choice.option.statistics
+    info = draft_info(stats.site, stats.range, option.transform, choice.widths, settings)
+    width = stored_widths(option.transform, choice.widths)
+    if option.transform == "bypass":
+        return _bypass(choice, settings)
+    C, K, b = info.channels, len(width), settings.params.block
+    kept = np.flatnonzero(choice.widths > 0) if option.transform == "project" else np.arange(C)
+    step = option.step[choice.widths[kept], kept]
+    offset = option.offset[choice.widths[kept], kept]
+    live = (width > 0)[:, None]
+    forward = np.where(live, option.P[kept] / step[:, None], 0)
+    bias = np.where(width > 0, -(option.P[kept] @ (stats.mean - stats.range.zero) + offset) / step, 0)
+    x = stats.sample.astype(np.float64) - stats.range.zero
+    codes = np.clip(np.floor(x @ forward.T + bias + 0.5), 0, (1 << width.astype(np.int64)) - 1)
+    P, R, bias_out = np.zeros((K, b)), np.zeros((C, b)), np.zeros(C)
+    for block in info.blocks:
+        (c0, c1), (k0, k1) = block.channels, block.coefficients
+        P[k0:k1, : c1 - c0] = forward[k0:k1, c0:c1]
+        if option.transform == "project":
+            R[c0:c1, : k1 - k0], bias_out[c0:c1] = _fit(codes[:, k0:k1], x[:, c0:c1])
+        else:
+            for i in range(c1 - c0):
+                R[c0 + i, i : i + 1], bias_out[c0 + i] = _fit(codes[:, [k0 + i]], x[:, c0 + i])
+    return SitePlan(info, PlanArrays(P, R, bias, bias_out, width, np.zeros(K, np.uint16)))
+
+
+def _fit(codes: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return R and bias of x ≈ codes·Rᵀ + bias in the least squares sense (a slight ridge for dead codes)."""
+    mean_q, mean_x = codes.mean(0), x.mean(0)
+    centred = codes - mean_q
+    gram = centred.T @ centred / len(codes)
+    cross = centred.T @ (x - mean_x) / len(codes)
+    R = np.linalg.solve(gram + _RIDGE * np.eye(len(gram)), cross).T
+    return R, mean_x - mean_q @ R.T
+
+
+def _bypass(choice: Choice, settings: StreamSettings) -> SitePlan:
+    stats, b = choice.option.statistics, settings.params.block
+    C, zero = stats.site.channels, float(stats.range.zero)
+    unit = np.zeros((C, b))
+    unit[np.arange(C), np.arange(C) % b] = 1
+    arrays = PlanArrays(
+        P=unit,
+        R=unit.copy(),
+        bias=np.full(C, zero),
+        bias_out=np.full(C, -zero),
+        width=choice.widths,
+        group=np.zeros(C, np.uint16),
+    )
+    return SitePlan(draft_info(stats.site, stats.range, "bypass", choice.widths, settings), arrays)

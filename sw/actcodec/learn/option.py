@@ -1,0 +1,77 @@
+"""The ways to code one site, with what each coefficient loses at each width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec.learn.calibrate import SiteStatistics
+from actcodec.learn.distortion import Quantizers, measure_quantizers
+from actcodec.learn.pca import Basis, BlockTransform, block_transforms
+from actcodec.params import MAX_WIDTH, Transform
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SiteOption:
+    """One transform for one site of C channels, C coefficients before any is dropped.
+
+    ``P`` and ``R`` (C, C) block-diagonal; ``offset`` and ``step`` (9, C) of the quantizer at every width;
+    ``loss`` (9, C) is s_k·D_k(b), the share of coefficient k at b bits in ½ eᵀGe of a position (times 2).
+    """
+
+    transform: Transform
+    statistics: SiteStatistics
+    P: FloatArray
+    R: FloatArray
+    offset: FloatArray
+    step: FloatArray
+    loss: FloatArray
+
+
+def plain_options(statistics: SiteStatistics) -> tuple[SiteOption, ...]:
+    """Return the options of a site that mix no channels: identity and bypass."""
+    return _transformed(statistics, "identity", "identity"), _bypass(statistics)
+
+
+def projection(statistics: SiteStatistics, basis: Basis) -> SiteOption:
+    """Return the projection of a site in ``basis``."""
+    return _transformed(statistics, "project", basis)
+
+
+def _transformed(statistics: SiteStatistics, transform: Transform, basis: Basis) -> SiteOption:
+    blocks = block_transforms(statistics, basis)
+    P, R = _diagonal(statistics, blocks)
+    z = (statistics.sample - statistics.mean) @ P.T
+    quantizers: Quantizers = measure_quantizers(z)
+    sensitivity = np.concatenate([block.sensitivity for block in blocks])
+    return SiteOption(
+        transform=transform,
+        statistics=statistics,
+        P=P,
+        R=R,
+        offset=quantizers.offset,
+        step=quantizers.step,
+        loss=quantizers.distortion * sensitivity,
+    )
+
+
+def _bypass(statistics: SiteStatistics) -> SiteOption:
+    """Return the raw bytes as an option: no loss at 8 bits, and no other width."""
+    channels = statistics.site.channels
+    loss = np.full((MAX_WIDTH + 1, channels), np.inf)
+    loss[MAX_WIDTH] = 0
+    unit = np.ones((MAX_WIDTH + 1, channels))
+    eye = np.eye(channels)
+    return SiteOption("bypass", statistics, eye, eye, 0 * unit, unit, loss)
+
+
+def _diagonal(statistics: SiteStatistics, blocks: tuple[BlockTransform, ...]) -> tuple[FloatArray, FloatArray]:
+    C = statistics.site.channels
+    P, R = np.zeros((C, C)), np.zeros((C, C))
+    for part, block in zip(statistics.blocks, blocks, strict=True):
+        P[part, part], R[part, part] = block.P, block.R
+    return P, R

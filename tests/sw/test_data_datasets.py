@@ -1,0 +1,123 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actcodec.data import Dataset, data_root, load_dataset, selection_images
+from actcodec.data.augment import Augmentation
+from actcodec.errors import ActcodecError
+
+# SHA-256 of the decoded test images, as their data set's description states it.
+CIFAR10_TEST = "1f9e71c337f27c38452dc063bbdf05164772d7358edf779cd7c015dac77aeead"
+
+
+def cifar10_present() -> bool:
+    try:
+        return (data_root() / "cifar10").is_dir()
+    except ActcodecError:
+        return False
+
+
+def small(count: int = 20) -> Dataset:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, 8, 8, 1), np.uint8)
+    return Dataset("mnist", images, np.arange(count) % 10, classes=10)
+
+
+def test_mnist_splits_are_disjoint_and_every_prefix_is_balanced() -> None:
+    train, test = load_dataset("mnist", "train"), load_dataset("mnist", "test")
+    assert train.images.shape == (4000, 28, 28, 1)
+    assert test.images.shape == (1000, 28, 28, 1)
+    assert train.images.max() == 255
+    for split in (train, test):
+        np.testing.assert_array_equal(split.labels, np.arange(len(split)) % 10)
+    seen = {image.tobytes() for image in train.images}
+    assert not any(image.tobytes() in seen for image in test.images)
+
+
+@pytest.mark.skipif(not cifar10_present(), reason="needs CIFAR-10 under the data root")
+def test_cifar10_test_split_has_the_documented_bytes() -> None:
+    test = load_dataset("cifar10", "test")
+    assert hashlib.sha256(test.images.tobytes()).hexdigest() == CIFAR10_TEST
+    np.testing.assert_array_equal(test.labels, np.arange(10_000) % 10)
+
+
+def write_binary(root: Path, label_of_first: int = 3) -> None:
+    records = np.zeros((10_000, 3073), np.uint8)
+    records[:, 0] = np.arange(10_000) // 1000
+    records[0, 0] = label_of_first
+    records[0, 1] = 200  # the red value of the top left pixel
+    (root / "cifar-10-batches-bin").mkdir()
+    (root / "cifar-10-batches-bin" / "test_batch.bin").write_bytes(records.tobytes())
+
+
+def test_binary_cifar10_is_read_and_interleaved(tmp_path: Path) -> None:
+    write_binary(tmp_path, label_of_first=0)
+    test = load_dataset("cifar10", "test", tmp_path)
+    np.testing.assert_array_equal(test.labels, np.arange(10_000) % 10)
+    assert test.images[0, 0, 0].tolist() == [200, 0, 0]
+
+
+def test_bad_binary_files_are_named(tmp_path: Path) -> None:
+    write_binary(tmp_path, label_of_first=77)
+    with pytest.raises(ActcodecError, match=r"test_batch\.bin: label 77 of record 0"):
+        load_dataset("cifar10", "test", tmp_path)
+    path = tmp_path / "cifar-10-batches-bin" / "test_batch.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ActcodecError, match="has 30729999 bytes, expected 30730000"):
+        load_dataset("cifar10", "test", tmp_path)
+
+
+def test_bad_npz_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cifar10").mkdir()
+    path = tmp_path / "cifar10" / "test.npz"
+    np.savez(path, d=np.zeros((3, 5, 32, 32), np.uint8), y=np.zeros(5, np.uint8))
+    with pytest.raises(ActcodecError, match=r"test\.npz: d is uint8 \(3, 5, 32, 32\)"):
+        load_dataset("cifar10", "test", tmp_path)
+    path.write_bytes(b"no archive")
+    with pytest.raises(ActcodecError, match=r"test\.npz: cannot be read"):
+        load_dataset("cifar10", "test", tmp_path)
+
+
+def test_absent_data_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ActcodecError, match=r"\$ACTCODEC_DATA"):
+        load_dataset("cifar10", "test", tmp_path)
+    monkeypatch.setenv("ACTCODEC_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(ActcodecError, match=r"\$ACTCODEC_DATA: .*nowhere is not a folder"):
+        data_root()
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ActcodecError, match="'svhn' is unknown"):
+        load_dataset("svhn", "test")
+    with pytest.raises(ActcodecError, match="'valid' is unknown"):
+        load_dataset("mnist", "valid")
+
+
+def test_dataset_checks_its_arrays() -> None:
+    images = np.zeros((2, 4, 4, 1), np.uint8)
+    with pytest.raises(ActcodecError, match="label 10 is outside"):
+        Dataset("x", images, np.array([0, 10]), classes=10)
+    with pytest.raises(ActcodecError, match="labels of shape"):
+        Dataset("x", images, np.array([0]), classes=10)
+    with pytest.raises(ActcodecError, match="images are float64"):
+        Dataset("x", images.astype(float), np.array([0, 1]), classes=10)  # type: ignore[arg-type]
+
+
+def test_selection_is_seeded_augmented_and_capped() -> None:
+    train = small()
+    first, again = selection_images(train, seed=1), selection_images(train, seed=1)
+    np.testing.assert_array_equal(first.images, again.images)
+    assert not np.array_equal(first.images, selection_images(train, seed=2).images)
+    assert len(first) == 20
+    assert len(selection_images(train, count=7)) == 7
+
+
+def test_augmentation_shifts_by_at_most_its_pad() -> None:
+    images = np.zeros((200, 9, 9, 1), np.uint8)
+    images[:, 4, 4] = 255
+    out = Augmentation(pad=2, flip=False).apply(images, np.random.default_rng(0))
+    _, rows, columns, _ = np.nonzero(out)
+    assert len(rows) == 200
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (2, 6, 2, 6)
