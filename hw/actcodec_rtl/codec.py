@@ -7,11 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect
 
 from actcodec.params import CodecParams
+from actcodec_rtl.component import Block
 from actcodec_rtl.decoder import Decoder
 from actcodec_rtl.encoder import Encoder
 
 
-class Codec(wiring.Component):
+class Codec(Block):
     """An `Encoder` on ports ``encoder.*`` and a `Decoder` on ports ``decoder.*``; they share clock and reset only."""
 
     def __init__(self, params: CodecParams) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
+
+from actcodec_rtl.component import Block
 
 COUNTER_BITS = 32
 COUNTERS = ("beats", "words", "payload_bits", "input_stalls", "output_stalls")
@@ -22,7 +24,7 @@ def counters_layout() -> data.StructLayout:
     )
 
 
-class Counters(wiring.Component):
+class Counters(Block):
     """Adds the amounts on its inputs every cycle. Ports: one input a counter, ``values``."""
 
     def __init__(self, largest_payload: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
@@ -13,6 +15,7 @@ from actcodec.params import (
     CodecParams,
 )
 from actcodec.tables.records import bits_for, decoder_records
+from actcodec_rtl.component import Block
 from actcodec_rtl.counters import Counters, counters_layout
 from actcodec_rtl.layouts import beat_layout, operation_layout, record_layout, word_layout
 from actcodec_rtl.prefix import offsets
@@ -23,7 +26,7 @@ from actcodec_rtl.store import TableStore
 from actcodec_rtl.unpacker import Unpacker
 
 
-class Decoder(wiring.Component):
+class Decoder(Block):
     """Decodes one frame of a site for every start command.
 
     For every step of `actcodec.tables.program.decoder_steps`, ``lanes`` channels in parallel:
@@ -224,7 +227,25 @@ class Decoder(wiring.Component):
 
 
 class _Stages:
-    """Pipeline registers of the decoder."""
+    """Pipeline registers of the decoder; those typed Any are structs, which Signal returns as views."""
+
+    fetch: Any
+    fetch_bias: Any
+    fetch_site: Any
+    window_code: Any
+    extract: Any
+    extract_bias: Any
+    extract_site: Any
+    value: Any
+    matrix: Any
+    multiply: Any
+    multiply_bias: Any
+    multiply_site: Any
+    add: Any
+    add_bias: Any
+    add_site: Any
+    done_site: Any
+    out: Any
 
     def __init__(self, p: CodecParams) -> None:
         records = decoder_records(p)

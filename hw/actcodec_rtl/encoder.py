@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
@@ -11,6 +12,7 @@ from amaranth.lib.wiring import In, Out, connect
 
 from actcodec.params import ACTIVATION_BITS, COEFFICIENT_BITS, MAX_WIDTH, CodecParams
 from actcodec.tables.records import bits_for, encoder_records
+from actcodec_rtl.component import Block
 from actcodec_rtl.counters import Counters, counters_layout
 from actcodec_rtl.layouts import beat_layout, chunk_layout, operation_layout, record_layout, word_layout
 from actcodec_rtl.packer import Packer
@@ -21,7 +23,7 @@ from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.store import TableStore
 
 
-class Encoder(wiring.Component):
+class Encoder(Block):
     """Encodes one frame of a site for every start command.
 
     For every step of `actcodec.tables.program.encoder_steps`, ``rows`` coefficients in parallel:
@@ -202,7 +204,18 @@ class Encoder(wiring.Component):
 
 
 class _Stages:
-    """Pipeline registers of the encoder."""
+    """Pipeline registers of the encoder; those typed Any are structs, which Signal returns as views."""
+
+    fetch: Any
+    fetch_step: Any
+    beat: Any
+    multiply: Any
+    multiply_step: Any
+    add: Any
+    add_step: Any
+    done: Any
+    done_step: Any
+    chunk: Any
 
     def __init__(self, p: CodecParams) -> None:
         operation = operation_layout(p, p.beats_per_block)

@@ -9,7 +9,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from amaranth.back import rtlil
+from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
 
 from actcodec.errors import ActcodecError
 from actcodec.files import atomic_directory, read_json

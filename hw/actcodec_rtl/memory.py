@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import ClockSignal, Instance, Module, ShapeLike, Signal, unsigned
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import In, Out
 
 from actcodec.tables.records import Record, bits_for
+from actcodec_rtl.component import Block
 
 RAM_MODULE = "actcodec_ram"
 
@@ -15,7 +18,7 @@ class VerilogExport:
     """Elaboration platform of the Verilog export: memories become instances of ``actcodec_ram``."""
 
 
-class TableMemory(Component):
+class TableMemory(Block):
     """Memory of one record: synchronous write, synchronous read that holds its output while ``read_en`` is 0.
 
     In simulation an Amaranth memory; in the export an instance of the hand-written module ``actcodec_ram``
@@ -59,7 +62,8 @@ class TableMemory(Component):
             )
             m.d.comb += self.read_data.eq(data)
             return m
-        m.submodules.memory = memory = Memory(shape=unsigned(self._record.bits), depth=self._record.depth, init=[])
+        memory: Memory[Any, Any] = Memory(shape=unsigned(self._record.bits), depth=self._record.depth, init=[])
+        m.submodules.memory = memory
         write, read = memory.write_port(), memory.read_port()
         m.d.comb += [
             write.en.eq(self.write_en),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
 from actcodec.tables.records import bits_for
+from actcodec_rtl.component import Block
 from actcodec_rtl.layouts import chunk_layout, word_layout
 
 
-class Packer(wiring.Component):
+class Packer(Block):
     """Appends chunks to a register of two words, least significant bit first, and hands full words out.
 
     One chunk and one word a cycle: a chunk is accepted whenever the register, less the word that leaves in the

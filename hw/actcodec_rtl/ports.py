@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Shape, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In
+
+from actcodec_rtl.component import Block
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def _fields(layout: data.Layout, prefix: str, base: int) -> list[dict[str, Any]]
     return found
 
 
-def ports_of(component: wiring.Component) -> list[Port]:
+def ports_of(component: Block) -> list[Port]:
     """Every port of the component but clock and reset, named ``part_stream_member`` (``encoder_i_valid``)."""
     ports = []
     for path, member, value in component.signature.flatten(component):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import ACTIVATION_BITS, MAX_WIDTH, SHIFT_BITS, WIDTH_BITS
+from actcodec_rtl.component import Block
 
 
 def round_shift(m: Module, acc: Value, shift: Value) -> Signal:
@@ -27,7 +27,7 @@ def round_shift(m: Module, acc: Value, shift: Value) -> Signal:
     return rounded
 
 
-class CodeRequantizer(wiring.Component):
+class CodeRequantizer(Block):
     """``code = clamp(round_shift(acc, shift), 0, 2^width − 1)``, combinational.
 
     Ports: ``acc`` signed (acc_bits), ``shift`` 0…31, ``width`` 0…8, ``code`` unsigned 8 bits.
@@ -52,7 +52,7 @@ class CodeRequantizer(wiring.Component):
         return m
 
 
-class ActivationRequantizer(wiring.Component):
+class ActivationRequantizer(Block):
     """``x̂ = clamp(round_shift(acc, shift) + zero, low, high)``, combinational.
 
     Ports: ``acc`` signed (acc_bits), ``shift`` 0…31, ``zero``, ``low``, ``high``, ``value`` unsigned 8 bits.

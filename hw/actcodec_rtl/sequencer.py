@@ -8,18 +8,19 @@ from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
 from actcodec.tables.records import PAD_WORD_BITS, Record, bits_for
+from actcodec_rtl.component import Block
 from actcodec_rtl.layouts import operation_layout, record_layout
 
 MEMORIES = ("site", "plane", "step")
 """Memories whose read ports the sequencer drives."""
 
 
-def _operation_fields(payload: data.View) -> list[tuple[str, ShapeLike]]:
+def _operation_fields(payload: data.View[data.Layout]) -> list[tuple[str, ShapeLike]]:
     """Name and shape of every field of the operation."""
     return [(str(key), field.shape) for key, field in payload.shape()]
 
 
-class Sequencer(wiring.Component):
+class Sequencer(Block):
     """Turns a site number into the operations of one frame (`actcodec.tables.program` gives their order).
 
     Ports: ``start``, stream of site numbers, ready between frames; ``operation``, stream of `operation_layout`;

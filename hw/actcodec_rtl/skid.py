@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, ShapeLike, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from actcodec_rtl.component import Block
 
-class SkidBuffer(wiring.Component):
+
+class SkidBuffer(Block):
     """Passes a stream on with registered valid, payload and ready: one transfer a cycle, one cycle of latency.
 
     Parameters

@@ -9,11 +9,12 @@ from amaranth.lib.wiring import In, Out
 from actcodec.params import CodecParams
 from actcodec.tables.image import HEADER_COUNT_BITS, HEADER_FIRST_BITS, HEADER_MEMORY_BITS
 from actcodec.tables.records import Record, bits_for
+from actcodec_rtl.component import Block
 from actcodec_rtl.layouts import record_layout
 from actcodec_rtl.memory import TableMemory
 
 
-class TableStore(wiring.Component):
+class TableStore(Block):
     """Memories of ``records``, written by the sections of the table stream (`actcodec.tables.image`).
 
     Ports: ``load``, stream of bus words, always ready; for every record NAME a read port ``NAME_en``,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import ACTIVATION_BITS, CodecParams
 from actcodec.tables.records import bits_for
+from actcodec_rtl.component import Block
 from actcodec_rtl.layouts import word_layout
 
 
-class Unpacker(wiring.Component):
+class Unpacker(Block):
     """Keeps up to two words; shows the next bits and drops as many as are taken.
 
     As long as words arrive it holds at least one full word at the start of every cycle, so that any take of up

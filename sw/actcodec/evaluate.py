@@ -5,18 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from torch import Tensor
 
+from actcodec.activations import site_taps
 from actcodec.data import Dataset
 from actcodec.errors import ActcodecError
-from actcodec.golden import SiteCodec
 from actcodec.learn.batches import input_batches
 from actcodec.learn.divergence import kl_divergence
-from actcodec.learn.quantize8 import ActivationRange
 from actcodec.networks import Network, SitedNetwork, find_sites, fold_batchnorm
-from actcodec.tables import SiteTable, Tables
+from actcodec.tables import Tables
 
 Mode = Literal["float", "int8", "golden"]
 MODES: tuple[Mode, ...] = ("float", "int8", "golden")
@@ -69,7 +66,7 @@ def evaluate(
     sites = find_sites(folded, network.input_shape)
     reference = SitedNetwork(folded, sites)
     sited = reference if weights == "float" else SitedNetwork(fold_batchnorm(network.model, weights), sites)
-    taps = None if mode == "float" else [_Tap(table, mode) for table in _matching(tables, network, reference)]
+    taps = None if mode == "float" else site_taps(tables, network, reference, coded=mode == "golden")
     correct = agreement = start = 0
     divergence = 0.0
     for x in input_batches(network, dataset.images, _BATCH, f"evaluating {mode}", progress):
@@ -82,36 +79,3 @@ def evaluate(
         agreement += int((predicted == expected.argmax(1)).sum())
         divergence += float(kl_divergence(expected, logits).sum())
     return Evaluation(mode, weights, start, correct, divergence / start, agreement)
-
-
-def _matching(tables: Tables | None, network: Network, sited: SitedNetwork) -> tuple[SiteTable, ...]:
-    """Return the tables' sites after checking that they are this network's."""
-    if tables is None:
-        raise ActcodecError("tables", "are needed for every mode but float")
-    if tables.provenance.checkpoint_sha256 != network.checkpoint_sha256:
-        raise ActcodecError("tables", f"were made for another checkpoint than {network.name}'s")
-    if len(tables.sites) != len(sited.sites):
-        raise ActcodecError("tables", f"have {len(tables.sites)} sites, {network.name} has {len(sited.sites)}")
-    for table, site in zip(tables.sites, sited.sites, strict=True):
-        given = (table.info.name, table.info.channels, table.info.height, table.info.width)
-        expected = (site.name, site.channels, site.height, site.width)
-        if given != expected:
-            raise ActcodecError("tables", f"site {given} does not fit {network.name}'s {expected}")
-    return tables.sites
-
-
-class _Tap:
-    """What a site's readers get: its reference bytes, through the golden codec in mode ``golden``."""
-
-    def __init__(self, table: SiteTable, mode: Mode) -> None:
-        info = table.info
-        self._range = ActivationRange(info.scale, info.zero, info.low, info.high)
-        self._codec = SiteCodec(table) if mode == "golden" else None
-
-    def __call__(self, activation: Tensor) -> Tensor:
-        x = self._range.quantize(activation)
-        if self._codec is not None:
-            rows = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy().astype(np.uint8))
-            decoded = self._codec.decode(self._codec.encode(rows))
-            x = torch.from_numpy(decoded).permute(0, 3, 1, 2).to(torch.float32)
-        return self._range.dequantize(x)

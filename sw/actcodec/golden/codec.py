@@ -68,6 +68,10 @@ class SiteCodec:
 
         Raises ActcodecError where type or shape are not the site's.
         """
+        return self.encode_counted(x)[0]
+
+    def encode_counted(self, x: NDArray[np.uint8]) -> tuple[Bytes, int]:
+        """The stream as of `encode`, and the bits of codes that were written into it (all images together)."""
         info = self.site.info
         shape = (info.height, info.width, info.channels)
         if x.dtype != np.uint8:
@@ -78,9 +82,10 @@ class SiteCodec:
         out = np.zeros(images * self.stream_bytes, dtype=np.uint8)
         rows = np.ascontiguousarray(x).reshape(-1, info.width, info.channels)
         tables = self._kernel_tables
+        payload = 0
         for plane in self.site.planes:
             part = slice(plane.first_block, plane.last_block)
-            encode_plane(
+            payload += encode_plane(
                 rows,
                 out,
                 self._row_starts(plane, images) // 8,
@@ -92,7 +97,7 @@ class SiteCodec:
                 tables["width"],
                 info.zero,
             )
-        return out if x.ndim == 3 else out.reshape(images, -1)
+        return (out if x.ndim == 3 else out.reshape(images, -1)), payload
 
     def decode(self, stream: Bytes) -> NDArray[np.uint8]:
         """Activations (H, W, C) or (N, H, W, C), uint8, of a stream (S,) or (N, S).

@@ -27,13 +27,14 @@ def encode_plane(
     shift: Array,
     width: Array,
     zero: int,
-) -> None:
-    """Encode the rows of x (rows, W, C) uint8 into ``out`` (bytes) at byte offsets ``row_bytes``.
+) -> int:
+    """Encode the rows of x (rows, W, C) uint8 into ``out`` (bytes) at offsets ``row_bytes``; bits of codes written.
 
     ``blocks`` (blocks, 4): first and last channel, first and last coefficient. ``matrix`` (blocks, b, b) int32:
     P transposed, [channel, coefficient]. ``bias``, ``half``, ``shift``, ``width`` (K,) int32.
     """
     acc = np.zeros(matrix.shape[2], dtype=np.int32)
+    written = 0
     for y in range(x.shape[0]):
         cursor = row_bytes[y]
         pending = np.uint64(0)
@@ -57,6 +58,7 @@ def encode_plane(
                     code = min(max(code, np.int64(0)), (np.int64(1) << bits) - 1)
                     pending |= np.uint64(code) << np.uint64(filled)
                     filled += bits
+                    written += bits
                     if filled >= 32:
                         out[cursor] = np.uint8(pending & np.uint64(255))
                         out[cursor + 1] = np.uint8((pending >> np.uint64(8)) & np.uint64(255))
@@ -70,6 +72,7 @@ def encode_plane(
             cursor += 1
             pending >>= np.uint64(8)
             filled -= 8
+    return written
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
