@@ -62,7 +62,7 @@ class _Page(HTMLParser):
 
 def test_files_agree_with_the_report(report, tmp_path):
     paths = write_report(tmp_path / "out", report, COSIM)
-    assert [path.name for path in paths] == ["traffic.csv", "traffic.json", "report.html"]
+    assert [path.name for path in paths] == ["traffic.csv", "traffic.json", "index.html"]
     rows = list(csv.DictReader(paths[0].read_text().splitlines()))
     assert [(row["codec"], row["name"]) for row in rows] == [
         (codec, name) for codec in ("raw8", "actcodec") for name in ("stem <1>", "gone")

@@ -42,12 +42,14 @@ def cosimulate(
     Raises ActcodecError where a word differs, something is X, a site does not end in time, or the build fails.
     """
     begin = time.monotonic()
+    # The simulators run in folders of their own.
+    cache, job = cache.resolve(), job.resolve()
     rtl = cache / f"rtl-{tables.params.lanes}x{tables.params.rows}-{tables.params.word_bits}"
     generate(tables.params, rtl)
     folder = build(simulator, rtl, cache, waves)
     with atomic_directory(job) as empty:
         write_job(empty, tables, activations, seed, stall)
-    variables = {JOB_VARIABLE: str(job.resolve()), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
+    variables = {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
     asked = read_json(job / JOB_FILE)
     predicted = sum(entry["encode_cycles"] + entry["decode_cycles"] for entry in asked["sites"])
     limit_s = START_SECONDS + predicted // SLOWEST_CYCLES_PER_SECOND

@@ -18,7 +18,7 @@ from actcodec.errors import ActcodecError
 from actcodec.files import read_json
 
 Simulator = Literal["verilator", "icarus"]
-SIMULATORS: tuple[str, ...] = get_args(Simulator)
+SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 TIMESCALE = ("1ns", "1ps")
 
 # Unset registers and memories start at random values, so that one that is used before it is set shows.

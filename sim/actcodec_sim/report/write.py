@@ -15,7 +15,7 @@ from actcodec_sim.traffic import TrafficReport
 
 
 def write_report(directory: Path, report: TrafficReport, cosim: Sequence[CosimRow] = ()) -> list[Path]:
-    """Write ``traffic.csv``, ``traffic.json`` and ``report.html`` to ``directory``; their paths.
+    """Write ``traffic.csv``, ``traffic.json`` and ``index.html`` to ``directory``; their paths.
 
     All are made before the first is written. Raises ActcodecError where the folder cannot be written.
     """
@@ -25,7 +25,7 @@ def write_report(directory: Path, report: TrafficReport, cosim: Sequence[CosimRo
     files = {
         "traffic.csv": traffic_csv(report),
         "traffic.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
-        "report.html": html_page(report, cosim),
+        "index.html": html_page(report, cosim),
     }
     for name, text in files.items():
         write_text(directory / name, text)

@@ -1,0 +1,56 @@
+"""The command line: one verb a stage, each a thin layer over the package that does the work."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from actcodec import __version__
+from actcodec.cli import coding, demo, hardware, learning, memory
+from actcodec.errors import ActcodecError
+
+app = typer.Typer(
+    name="actcodec",
+    help="Activation compression for CNN accelerators: learn, export, golden model, RTL, co-simulation, traffic.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"actcodec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Activation compression for CNN accelerators: learn, export, golden model, RTL, co-simulation, traffic."""
+
+
+for module in (learning, coding, hardware, memory, demo):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line; bad input ends it with one line on standard error and status 2."""
+    try:
+        app(standalone_mode=False)
+    except ActcodecError as error:
+        sys.exit(_fail(f"error: {error}", 2))
+    except typer.TyperException as error:
+        sys.exit(_fail(f"error: {error}", 2))
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(_fail("interrupted; the same command takes up learning where it stopped", 130))
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def _fail(line: str, status: int) -> int:
+    print(line, file=sys.stderr)
+    return status

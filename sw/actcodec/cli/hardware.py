@@ -1,0 +1,132 @@
+"""Verbs of the hardware: rtl, cosim."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from actcodec.cli.options import (
+    DataRootOption,
+    JsonOption,
+    SeedOption,
+    SimulatorName,
+    note,
+    print_json,
+    print_table,
+    use_threads,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.command(epilog="**Example**: `actcodec rtl --tables build/tables --out build/rtl`")(rtl)
+    app.command(epilog="**Example**: `actcodec cosim --tables build/tables --sim icarus --image 7`")(cosim)
+
+
+def rtl(
+    out: Annotated[Path, typer.Option("--out", help="Directory of the RTL to write.")] = Path("build/rtl"),
+    codec: Annotated[str, typer.Option("--codec", help="Codec parameters: a name in configs/codec or a TOML file.")] = (
+        "default"
+    ),
+    tables: Annotated[
+        Path | None, typer.Option("--tables", help="Take the parameters from these tables, and write their images.")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Write the codec's Verilog, ports and payload layouts, file list and table images."""
+    from actcodec.files import write_text
+    from actcodec.params import load_params
+    from actcodec.tables import load_tables
+    from actcodec.tables.image import decoder_image, encoder_image, to_hex
+    from actcodec_rtl.generate import FILE_LIST, generate
+
+    loaded = load_tables(tables) if tables else None
+    params = loaded.params if loaded else load_params(codec)
+    fresh = generate(params, out)
+    if loaded:
+        write_text(out / "encoder_tables.hex", to_hex(encoder_image(params, loaded.sites)))
+        write_text(out / "decoder_tables.hex", to_hex(decoder_image(params, loaded.sites)))
+    files = (out / FILE_LIST).read_text().split()
+    if json_output:
+        print_json({"directory": str(out), "generated": fresh, "codec": params.model_dump(mode="json"), "files": files})
+    else:
+        typer.echo(f"{out}: {len(files)} Verilog files, {'generated' if fresh else 'up to date'}")
+
+
+def cosim(
+    tables: Annotated[Path | None, typer.Option("--tables", help="Directory of tables; real activations.")] = None,
+    synthetic: Annotated[
+        str | None, typer.Option("--synthetic", help="Instead: random tables and data for this codec configuration.")
+    ] = None,
+    sim: Annotated[SimulatorName, typer.Option("--sim", help="Simulator.")] = SimulatorName.VERILATOR,
+    image: Annotated[int, typer.Option(min=0, help="Number of the test image whose activations are used.")] = 0,
+    stall: Annotated[
+        float, typer.Option(min=0, max=0.95, help="Probability of a stall a cycle and port in the second pass.")
+    ] = 0.3,
+    out: Annotated[Path, typer.Option("--out", help="Directory of results, log and waveform.")] = Path("build/cosim"),
+    cache: Annotated[Path, typer.Option(help="Directory of builds, named by their content.")] = Path("build/cache"),
+    waves: Annotated[bool, typer.Option(help="Record a waveform.")] = False,
+    seed: SeedOption = 0,
+    data_root: DataRootOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Run every site through the Verilog and compare every word, digest and cycle with the golden model."""
+    import numpy as np
+
+    from actcodec.errors import ActcodecError
+    from actcodec.files import write_json
+    from actcodec_sim.cosim import cosimulate
+
+    if (tables is None) == (synthetic is None):
+        raise ActcodecError("cosim", "needs either --tables or --synthetic")
+    if tables is not None:
+        from actcodec.activations import stored_activations
+        from actcodec.data import load_dataset
+        from actcodec.networks import load_network
+        from actcodec.tables import load_tables
+
+        use_threads(1)
+        loaded = load_tables(tables)
+        network = load_network(loaded.provenance.network, data_root)
+        images = load_dataset(network.dataset, "test", data_root).images
+        if image >= len(images):
+            raise ActcodecError("cosim", f"--image {image}: the test set has {len(images)} images")
+        batch = stored_activations(network, loaded, images[image : image + 1])
+        activations = {name: x[0] for name, x in batch.items()}
+    else:
+        from actcodec.params import load_params
+        from actcodec.tables.synthetic import synthetic_tables
+
+        loaded = synthetic_tables(seed, load_params(str(synthetic)))
+        rng = np.random.default_rng(seed)
+        shapes = {s.info.name: (s.info.height, s.info.width, s.info.channels) for s in loaded.sites}
+        activations = {name: rng.integers(0, 256, shape).astype(np.uint8) for name, shape in shapes.items()}
+    note(f"co-simulating {len(loaded.sites)} sites in {sim.value}; the first build takes a minute")
+    result = cosimulate(loaded, activations, sim.value, cache, out / sim.value, seed=seed, stall=stall, waves=waves)
+    write_json(out / f"{sim.value}.json", result.as_json())
+    if json_output:
+        print_json(result.as_json())
+    else:
+        print_table(
+            f"{sim.value}: {result.cycles} cycles in {result.seconds:.1f} s",
+            "site|encode cycles|formula|decode cycles|formula|words/cycle|stalls in/out|stream bytes|agrees",
+            [
+                (
+                    site.name,
+                    site.encoder.cycles,
+                    site.encoder.cycles_formula,
+                    site.decoder.cycles,
+                    site.decoder.cycles_formula,
+                    site.encoder.words_per_cycle,
+                    f"{site.encoder.input_stalls}/{site.encoder.output_stalls}",
+                    site.stream_bytes,
+                    site.agrees,
+                )
+                for site in result.sites
+            ],
+        )
+    if not result.agrees:
+        wrong = ", ".join(site.name for site in result.sites if not site.agrees)
+        raise ActcodecError("cosim", f"measured cycles, counters or digests differ from the prediction in: {wrong}")

@@ -1,0 +1,212 @@
+"""Verbs of learning: train, learn, export, eval."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from actcodec.cli.options import (
+    CodecOption,
+    DataRootOption,
+    JsonOption,
+    SeedOption,
+    ThreadsOption,
+    note,
+    print_json,
+    print_table,
+    use_threads,
+)
+
+ModelOption = Annotated[str, typer.Option("--model", help="Network: mnist-resnet12, cifar10-resnet20 … resnet56.")]
+
+
+class WeightsName(StrEnum):
+    """Weights that a network is evaluated with."""
+
+    FLOAT = "float"
+    W8 = "w8"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    app.command(epilog="**Example**: `actcodec train --model mnist-resnet12 --out build/mnist-resnet12.safetensors`")(
+        train
+    )
+    app.command(epilog="**Example**: `actcodec learn --model cifar10-resnet20 --target-bits 3 --out build/plan`")(learn)
+    app.command(epilog="**Example**: `actcodec export --plan build/plan --out build/tables`")(export)
+    app.command("eval", epilog="**Example**: `actcodec eval --golden --tables build/tables --data cifar10 --json`")(
+        evaluate
+    )
+
+
+def train(
+    out: Annotated[Path, typer.Option("--out", help="Checkpoint to write (safetensors).")],
+    model: ModelOption = "mnist-resnet12",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 30,
+    images: Annotated[int | None, typer.Option(min=1, help="Train on the first so many images only.")] = None,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 1,
+    data_root: DataRootOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Train a network from scratch; interrupted, the same command goes on where it stopped."""
+    from actcodec.learn import TrainingRecipe, train_network
+
+    use_threads(threads)
+    result = train_network(model, out, recipe=TrainingRecipe(epochs=epochs), seed=seed, root=data_root, images=images)
+    if json_output:
+        print_json({"model": model, "checkpoint": str(result.checkpoint), "accuracy": result.accuracy})
+    else:
+        typer.echo(f"{result.checkpoint}: test accuracy {result.accuracy:.2%}")
+
+
+def learn(
+    out: Annotated[Path, typer.Option("--out", help="Directory of the plan to write.")],
+    target_bits: Annotated[float, typer.Option("--target-bits", help="Stream bits a value over all sites, at most.")],
+    model: ModelOption = "mnist-resnet12",
+    recipe: Annotated[str, typer.Option(help="How to learn: a name in configs/learn or a TOML file.")] = "waterfill",
+    codec: CodecOption = "default",
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 1,
+    data_root: DataRootOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Learn a plan: projection, widths and quantizers of every stored activation of a network."""
+    from actcodec.data import load_dataset
+    from actcodec.learn import learn as run
+    from actcodec.learn import load_recipe, save_plan
+    from actcodec.networks import load_network
+    from actcodec.params import load_params
+
+    use_threads(threads)
+    params, chosen = load_params(codec), load_recipe(recipe)
+    network = load_network(model, data_root)
+    data = load_dataset(network.dataset, "train", data_root)
+    state = out.with_name(f"{out.name}.resume")
+    plan = run(network, data, target_bits, seed, recipe=chosen, params=params, state=state)
+    digest = save_plan(plan, out)
+    state.unlink(missing_ok=True)
+    summary: dict[str, Any] = {
+        "plan": str(out),
+        "sha256": digest,
+        "network": network.name,
+        "method": plan.provenance.method,
+        "target_bits": target_bits,
+        "bpv_stream": plan.bpv_stream,
+        "bpv_net": {str(batch): plan.bpv_net(batch) for batch in (1, 16)},
+        "stream_bytes": plan.stream_bytes,
+    }
+    if json_output:
+        print_json(summary)
+        return
+    print_table(
+        f"plan of {network.name} in {out}",
+        "site|transform|C|kept|bits/value|stream bytes",
+        [
+            (
+                site.info.name,
+                site.info.transform,
+                site.info.channels,
+                int((site.arrays.width > 0).sum()),
+                int(site.arrays.width.sum()) / site.info.channels,
+                site.sizes(plan.transaction_bytes).stream_bytes,
+            )
+            for site in plan.sites
+        ],
+    )
+    typer.echo(
+        f"bpv_stream {plan.bpv_stream:.3f}, bpv_net {plan.bpv_net(1):.3f} (batch 1), {plan.bpv_net(16):.3f} (16)"
+    )
+
+
+def export(
+    plan: Annotated[Path, typer.Option("--plan", help="Directory of the plan, as `actcodec learn` writes it.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory of the tables to write.")],
+    max_mac_share: Annotated[
+        float, typer.Option(min=0, help="Most multiplications of the codec, as a share of the network's.")
+    ] = 0.15,
+    reloaded: Annotated[bool, typer.Option(help="Tables are loaded every frame instead of staying resident.")] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Freeze a plan into the integer tables of format v1."""
+    from actcodec.export import export_tables
+    from actcodec.learn import load_plan
+    from actcodec.tables import digest_of
+
+    tables = export_tables(
+        load_plan(plan), out, max_mac_share=max_mac_share, residency="reloaded" if reloaded else "resident"
+    )
+    summary = {
+        "tables": str(out),
+        "digest": digest_of(tables),
+        "sites": len(tables.sites),
+        "bpv_stream": tables.bpv_stream,
+        "bpv_net": {str(batch): tables.bpv_net(batch) for batch in (1, 16)},
+        "table_bytes": tables.table_bytes,
+        "codec_mac_share": tables.provenance.codec_mac_share,
+    }
+    if json_output:
+        print_json(summary)
+    else:
+        typer.echo(
+            f"{out}: {len(tables.sites)} sites, {tables.table_bytes} table bytes, bpv_stream {tables.bpv_stream:.3f}, "
+            f"codec {tables.provenance.codec_mac_share:.1%} of the network's multiplications"
+        )
+
+
+def evaluate(
+    tables: Annotated[Path | None, typer.Option("--tables", help="Directory of tables.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Network; default the tables' own.")] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Data set; default the network's own.")] = None,
+    golden: Annotated[bool, typer.Option("--golden", help="Every site through the integer golden codec.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Every site rounded to its 8-bit reference.")] = False,
+    weights: Annotated[WeightsName, typer.Option(help="Float weights or int8 ones.")] = WeightsName.FLOAT,
+    images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
+    threads: ThreadsOption = 1,
+    data_root: DataRootOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Accuracy on the test set, uncompressed or through the golden codec at every site."""
+    from actcodec.data import load_dataset
+    from actcodec.errors import ActcodecError
+    from actcodec.evaluate import evaluate as run
+    from actcodec.networks import load_network
+    from actcodec.tables import load_tables
+
+    if golden and int8:
+        raise ActcodecError("eval", "--golden and --int8 exclude each other")
+    use_threads(threads)
+    loaded = load_tables(tables) if tables else None
+    name = model or (loaded.provenance.network if loaded else None)
+    if name is None:
+        raise ActcodecError("eval", "needs --tables or --model")
+    network = load_network(name, data_root)
+    dataset = load_dataset(data or network.dataset, "test", data_root)
+    if images:
+        dataset = dataset.head(images)
+    mode: Any = "golden" if golden else "int8" if int8 else "float"
+    result = run(network, dataset, mode, tables=loaded, weights=weights.value)
+    summary: dict[str, Any] = {
+        "network": network.name,
+        "dataset": dataset.name,
+        "mode": mode,
+        "weights": weights.value,
+        "images": result.images,
+        "accuracy": result.accuracy,
+        "agreement": result.agreement / result.images,
+        "divergence": result.divergence,
+    }
+    if loaded:
+        summary |= {"bpv_stream": loaded.bpv_stream, "bpv_net": {str(b): loaded.bpv_net(b) for b in (1, 16)}}
+    if json_output:
+        print_json(summary)
+    else:
+        typer.echo(
+            f"{network.name}, {mode}, {weights.value} weights: {result.accuracy:.2%} of {result.images} images, "
+            f"{result.agreement / result.images:.2%} classified as by the float network"
+        )
+    if loaded and mode == "float":
+        note("the tables were not used; --golden evaluates through them")

@@ -1,0 +1,60 @@
+"""Options that several verbs share, and how their results are printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+TablesOption = Annotated[Path, typer.Option("--tables", help="Directory of tables, as `actcodec export` writes it.")]
+DataRootOption = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Folder with cifar10/ and pretrained/; default $ACTCODEC_DATA."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same bytes (one thread, one machine).")]
+ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of torch; 1 keeps results repeatable.")]
+CodecOption = Annotated[str, typer.Option("--codec", help="Codec parameters: a name in configs/codec or a TOML file.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="DRAM: a name in configs/dram or a TOML file.")]
+
+
+class SimulatorName(StrEnum):
+    """Simulators that the RTL is run in."""
+
+    VERILATOR = "verilator"
+    ICARUS = "icarus"
+
+
+def use_threads(count: int) -> None:
+    """Limit torch to ``count`` threads."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def print_json(content: Any) -> None:
+    """The result on standard output, nothing else."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """A line about progress, on standard error."""
+    Console(stderr=True, highlight=False).print(text)
+
+
+def print_table(title: str, columns: str, rows: Iterable[Sequence[object]]) -> None:
+    """A table on standard output; ``columns`` are separated by ``|``, all but the first right-aligned."""
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns.split("|")):
+        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row))
+    console = Console()
+    # Into a file or a pipe, rows are never cut to some terminal's width.
+    Console(width=max(console.width, 140) if not console.is_terminal else None).print(table)

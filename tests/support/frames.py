@@ -1,0 +1,228 @@
+"""Frames of synthetic sites, as encoder and decoder see them, and a player that runs them in the simulator."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import ResetInserter, Signal, Value
+from amaranth.sim import SimulatorContext
+from numpy.typing import NDArray
+
+from actcodec.golden import SiteCodec
+from actcodec.golden.beats import to_beats
+from actcodec.params import CodecParams, load_params
+from actcodec.tables.cycles import decode_cycles, encode_cycles
+from actcodec.tables.image import decoder_image, encoder_image
+from actcodec.tables.model import SiteTable, Tables
+from actcodec.tables.synthetic import synthetic_site, synthetic_tables
+from actcodec_rtl.counters import COUNTERS
+from actcodec_rtl.decoder import Decoder
+from actcodec_rtl.encoder import Encoder
+from support.streams import Bench, Sink, Source, fields, simulate
+
+CONFIGS = ("tiny", "default", "wide")
+
+
+def integers(rows: NDArray[np.uint8]) -> list[int]:
+    """Every row of bytes as one number, first byte least significant."""
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a site: activations as beats, the golden model's stream as words, what it decodes to as beats."""
+
+    number: int
+    site: SiteTable
+    beats: list[int]
+    """Bytes that are no channel are random, and so is ``last``."""
+    words: list[int]
+    decoded: list[int]
+    channels: list[int]
+    """Of every beat, the bits that mean something, ``last`` included."""
+
+
+def frame_of(number: int, site: SiteTable, x: NDArray[np.uint8], rng: np.random.Generator) -> Frame:
+    """The frame of activations x (H, W, C)."""
+    codec, word_bytes = SiteCodec(site), site.params.word_bytes
+    stream = codec.encode(x)
+    beats, channel = to_beats(site, x)
+    decoded, _ = to_beats(site, codec.decode(stream))
+    noisy = np.where(channel, beats, rng.integers(0, 256, beats.shape, dtype=np.uint8))
+    last = 1 << 8 * site.params.lanes
+    return Frame(
+        number=number,
+        site=site,
+        beats=[beat | last * int(rng.integers(2)) for beat in integers(noisy)],
+        words=_marked(integers(stream.reshape(-1, word_bytes)), 1 << site.params.word_bits),
+        decoded=_marked(integers(decoded), last),
+        channels=[mask | last for mask in integers(np.where(channel, 255, 0).astype(np.uint8))],
+    )
+
+
+def _marked(payloads: list[int], last: int) -> list[int]:
+    return [*payloads[:-1], *(payload | last for payload in payloads[-1:])]
+
+
+def frames_of(tables: Tables, seed: int) -> list[Frame]:
+    """A frame of every site, in random order; some images at the ends of the range."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in rng.permutation(len(tables.sites)):
+        site = tables.sites[number]
+        x = rng.integers(0, 256, (site.info.height, site.info.width, site.info.channels), dtype=np.uint8)
+        if rng.integers(4) == 0:
+            x = np.where(x < 128, 0, 255).astype(np.uint8)
+        found.append(frame_of(int(number), site, x, rng))
+    return found
+
+
+def tables_of(params: CodecParams, seed: int) -> Tables:
+    """Synthetic tables, small enough for a simulator in Python."""
+    return synthetic_tables(seed, params, side=4 + seed % 3)
+
+
+def tables_with_edges(config: str, seed: int) -> Tables:
+    """Synthetic tables; the second site has no bit to store."""
+    params = load_params(config)
+    tables = tables_of(params, seed)
+    empty = synthetic_site(np.random.default_rng(seed), params, "empty", (2, 3, params.block + 1), max_width=0)
+    return Tables(params, (tables.sites[0], empty, *tables.sites[2:]), tables.provenance)
+
+
+def large_and_small(config: str) -> tuple[Tables, list[Frame]]:
+    """A site of many words and one of few, a frame of each."""
+    params, rng = load_params(config), np.random.default_rng(4)
+    sites = (
+        synthetic_site(rng, params, "large", (4, 6, 2 * params.block), keep=1.0),
+        synthetic_site(rng, params, "small", (4, 3, params.block), keep=1.0),
+    )
+    tables = Tables(params, sites, tables_of(params, 0).provenance)
+    shapes = [(site.info.height, site.info.width, site.info.channels) for site in sites]
+    images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    return tables, [frame_of(n, site, x, rng) for n, (site, x) in enumerate(zip(sites, images, strict=True))]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What differs between the encoder and the decoder."""
+
+    component: Callable[[CodecParams], Any]
+    image: Callable[[CodecParams, Sequence[SiteTable]], NDArray[np.uint8]]
+    cycles: Callable[[SiteTable], int]
+    inputs: Callable[[Frame], list[int]]
+    outputs: Callable[[Frame], list[int]]
+    masks: Callable[[Frame], list[int]]
+
+
+ENCODER = Direction(
+    Encoder, encoder_image, encode_cycles, lambda f: f.beats, lambda f: f.words, lambda f: [-1] * len(f.words)
+)
+DECODER = Direction(
+    Decoder,
+    decoder_image,
+    decode_cycles,
+    # ``last`` of a word is not looked at.
+    lambda f: [word ^ (n % 3 == 0) << f.site.params.word_bits for n, word in enumerate(f.words)],
+    lambda f: f.decoded,
+    lambda f: f.channels,
+)
+
+
+class Player:
+    """An encoder or decoder in the simulator."""
+
+    def __init__(self, direction: Direction, params: CodecParams) -> None:
+        self.direction, self.params = direction, params
+        self.dut = direction.component(params)
+        self.ctx: SimulatorContext
+        self._reset = Signal()
+
+    def play(self, script: Callable[[Player], Awaitable[None]]) -> None:
+        """Run ``script``, which calls the methods below."""
+
+        async def testbench(ctx: SimulatorContext) -> None:
+            self.ctx = ctx
+            await script(self)
+
+        simulate(ResetInserter(self._reset)(self.dut), testbench)
+
+    async def load(self, tables: Tables, stall: float = 0.0) -> None:
+        """Feed the table stream."""
+        words = Source(self.dut.load, integers(self.direction.image(self.params, tables.sites)), stall)
+        await Bench(self.ctx, words).until(lambda: words.done)
+        self.ctx.set(self.dut.load.valid, 0)
+
+    def start(self, frames: Sequence[Frame], input_stall: float = 0, output_stall: float = 0, seed: int = 0) -> Run:
+        """Offer frames and their inputs without a pause between them; nothing moves yet."""
+        return Run(self, frames, input_stall, output_stall, seed)
+
+    async def reset(self) -> None:
+        """One cycle of reset, inputs idle."""
+        for stream in (self.dut.start, self.dut.i):
+            self.ctx.set(stream.valid, 0)
+        self.ctx.set(self._reset, 1)
+        await self.ctx.tick()
+        self.ctx.set(self._reset, 0)
+
+    def counters(self) -> dict[str, int]:
+        """The counters' values by name."""
+        values = fields(self.dut.counters.shape(), self.ctx.get(Value.cast(self.dut.counters)))
+        assert tuple(values) == COUNTERS
+        return values
+
+
+class Run:
+    """Frames on their way through a player's block."""
+
+    def __init__(
+        self, player: Player, frames: Sequence[Frame], input_stall: float, output_stall: float, seed: int
+    ) -> None:
+        self.frames, self._direction = list(frames), player.direction
+        dut, rng = player.dut, random.Random(seed)
+        payloads = [payload for frame in frames for payload in self._direction.inputs(frame)]
+        self.starts = Source(dut.start, [frame.number for frame in frames], input_stall, rng.getrandbits(32))
+        self.inputs = Source(dut.i, payloads, input_stall, rng.getrandbits(32))
+        self.outputs = Sink(dut.o, output_stall, rng.getrandbits(32))
+        self.bench = Bench(player.ctx, self.starts, self.inputs, self.outputs)
+        self._expected = sum(len(self._direction.outputs(frame)) for frame in frames)
+
+    async def finish(self) -> None:
+        """Go on until all inputs are taken and all outputs are there, and until a surplus one would be."""
+        await self.bench.until(
+            lambda: self.starts.done and self.inputs.done and len(self.outputs.taken) >= self._expected
+        )
+        self.outputs.stall = 0.0
+        await self.bench.step(40)
+
+    def check(self) -> None:
+        """Compare every word or beat, ``last`` included, with the golden model."""
+        taken, place = self.outputs.taken, 0
+        for frame in self.frames:
+            expected, masks = self._direction.outputs(frame), self._direction.masks(frame)
+            got = [value & mask for value, mask in zip(taken[place : place + len(expected)], masks, strict=False)]
+            assert got == expected, f"site {frame.number}: {frame.site.info}"
+            place += len(expected)
+        assert len(taken) == place, f"{len(taken) - place} outputs too many"
+
+    def cycles(self) -> list[tuple[int, int]]:
+        """(measured, formula) of every frame that has an output."""
+        found, place = [], 0
+        for frame, start in zip(self.frames, self.starts.taken_at, strict=True):
+            place += len(self._direction.outputs(frame))
+            if self._direction.outputs(frame):
+                end = self.outputs.taken_at[place - 1]
+                found.append((end - start + 1, self._direction.cycles(frame.site)))
+        return found
+
+    def truth(self) -> dict[str, int]:
+        """What the counters of beats, words and payload bits must have counted."""
+        return {
+            "beats": sum(len(frame.beats) for frame in self.frames),
+            "words": sum(len(frame.words) for frame in self.frames),
+            "payload_bits": sum(frame.site.sizes(1).payload_bits for frame in self.frames),
+        }
