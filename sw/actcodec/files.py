@@ -94,5 +94,5 @@ def read_json(source: Path) -> Any:
     """Parse ``source`` as JSON; ActcodecError names the file and the line that is not JSON."""
     try:
         return json.loads(read_bytes(source))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ActcodecError(source, f"is not JSON: {error}") from error

@@ -112,7 +112,7 @@ def load_params(source: str | Path) -> CodecParams:
     path = find_config("codec", source)
     try:
         content = tomllib.loads(read_bytes(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ActcodecError(path, f"is not TOML: {error}") from error
     try:
         return CodecParams.model_validate(content)

@@ -98,13 +98,30 @@ def large_and_small(config: str) -> tuple[Tables, list[Frame]]:
     """A site of many words and one of few, a frame of each."""
     params, rng = load_params(config), np.random.default_rng(4)
     sites = (
-        synthetic_site(rng, params, "large", (4, 6, 2 * params.block), keep=1.0),
+        synthetic_site(rng, params, "large", (3, 5, 2 * params.block), keep=1.0),
         synthetic_site(rng, params, "small", (4, 3, params.block), keep=1.0),
     )
     tables = Tables(params, sites, tables_of(params, 0).provenance)
     shapes = [(site.info.height, site.info.width, site.info.channels) for site in sites]
     images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
     return tables, [frame_of(n, site, x, rng) for n, (site, x) in enumerate(zip(sites, images, strict=True))]
+
+
+def sites_without_bits_at_the_end(config: str) -> tuple[Tables, list[Frame]]:
+    """Sites whose last block stores nothing, with and without padding after it, and a frame of each."""
+    params, rng = load_params(config), np.random.default_rng(8)
+    sites = []
+    for order in params.orders:
+        for padded in (False, True):
+            name, shape = f"{order}, padded {padded}", (2, 4, 2 * params.block)
+            site = synthetic_site(rng, params, name, shape, keep=1.0, order=order)
+            site.arrays.width[:] = np.repeat([8, 0], params.block)
+            site.arrays.width[0] -= padded
+            site.arrays.left_shift[:] = 0
+            sites.append(SiteTable(site.info, site.arrays, params))
+    assert [site.planes[0].padding_bits(4) > 0 for site in sites] == [False, True, False, True]
+    tables = Tables(params, tuple(sites), tables_of(params, 0).provenance)
+    return tables, frames_of(tables, 8)
 
 
 @dataclass(frozen=True)
@@ -202,12 +219,13 @@ class Run:
     def check(self) -> None:
         """Compare every word or beat, ``last`` included, with the golden model."""
         taken, place = self.outputs.taken, 0
+        assert len(taken) == self._expected
         for frame in self.frames:
             expected, masks = self._direction.outputs(frame), self._direction.masks(frame)
-            got = [value & mask for value, mask in zip(taken[place : place + len(expected)], masks, strict=False)]
-            assert got == expected, f"site {frame.number}: {frame.site.info}"
+            got = [value & mask for value, mask in zip(taken[place : place + len(expected)], masks, strict=True)]
+            for n, (value, wanted) in enumerate(zip(got, expected, strict=True)):
+                assert value == wanted, f"output {n} of {len(got)}: {value:#x}, not {wanted:#x}; {frame.site.info}"
             place += len(expected)
-        assert len(taken) == place, f"{len(taken) - place} outputs too many"
 
     def cycles(self) -> list[tuple[int, int]]:
         """(measured, formula) of every frame that has an output."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from importlib import resources
@@ -20,6 +21,7 @@ from actcodec.files import read_json
 Simulator = Literal["verilator", "icarus"]
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 TIMESCALE = ("1ns", "1ps")
+_ERROR = re.compile(r"(\w+\.)*\w*(Error|Failure|Exception)\b")
 
 # Unset registers and memories start at random values, so that one that is used before it is set shows.
 _VERILATOR_BUILD = ["--x-initial", "unique", "--x-assign", "unique", "-O3"]
@@ -131,13 +133,14 @@ def run(
             )
             tests, failed = get_results(results)
         except (RuntimeError, SystemExit) as error:
-            raise ActcodecError(simulator, f"the simulation died; see {log}: {error}") from error
+            # cocotb's runner ends the process where a test failed.
+            raise ActcodecError(simulator, f"co-simulation failed: {_first_failure(log)}; see {log}") from error
     if failed or not tests:
         raise ActcodecError(simulator, f"co-simulation failed: {_first_failure(log)}; see {log}")
 
 
 def _first_failure(log: Path) -> str:
-    """The line of the log that says what went wrong."""
-    lines = log.read_text(errors="replace").splitlines()
-    errors = [line.strip() for line in lines if "Error" in line]
-    return errors[-1] if errors else "no test ran"
+    """The line of the log that says what went wrong first."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    errors = [line.strip() for line in lines if _ERROR.match(line.strip())]
+    return errors[0] if errors else "the simulator ended without a result"

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Directory of everything that is made.")] = Path("build/demo"),
     model: Annotated[str, typer.Option("--model", help="Network.")] = "mnist-resnet12",
-    target_bits: Annotated[float, typer.Option("--target-bits", help="Stream bits a value, at most.")] = 2.5,
+    target_bits: Annotated[float, typer.Option("--target-bits", help="Stream bits a value, at most.")] = 2.0,
     recipe: Annotated[str, typer.Option(help="How to learn: a name in configs/learn or a TOML file.")] = "demo",
     codec: Annotated[str, typer.Option("--codec", help="Codec parameters.")] = "default",
     device: DeviceOption = "DDR4-2400",

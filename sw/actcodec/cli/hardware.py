@@ -33,6 +33,7 @@ def rtl(
     tables: Annotated[
         Path | None, typer.Option("--tables", help="Take the parameters from these tables, and write their images.")
     ] = None,
+    lint: Annotated[bool, typer.Option("--lint", help="Check the Verilog with Verilator's linter.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Write the codec's Verilog, ports and payload layouts, file list and table images."""
@@ -41,6 +42,7 @@ def rtl(
     from actcodec.tables import load_tables
     from actcodec.tables.image import decoder_image, encoder_image, to_hex
     from actcodec_rtl.generate import FILE_LIST, generate
+    from actcodec_rtl.lint import lint as check
 
     loaded = load_tables(tables) if tables else None
     params = loaded.params if loaded else load_params(codec)
@@ -48,11 +50,15 @@ def rtl(
     if loaded:
         write_text(out / "encoder_tables.hex", to_hex(encoder_image(params, loaded.sites)))
         write_text(out / "decoder_tables.hex", to_hex(decoder_image(params, loaded.sites)))
+    if lint:
+        check(out)
     files = (out / FILE_LIST).read_text().split()
     if json_output:
         print_json({"directory": str(out), "generated": fresh, "codec": params.model_dump(mode="json"), "files": files})
     else:
-        typer.echo(f"{out}: {len(files)} Verilog files, {'generated' if fresh else 'up to date'}")
+        typer.echo(
+            f"{out}: {len(files)} Verilog files, {'generated' if fresh else 'up to date'}{', lint clean' if lint else ''}"
+        )
 
 
 def cosim(

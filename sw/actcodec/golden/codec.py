@@ -97,7 +97,7 @@ class SiteCodec:
                 tables["width"],
                 info.zero,
             )
-        return (out if x.ndim == 3 else out.reshape(images, -1)), payload
+        return (out if x.ndim == 3 else out.reshape(images, self.stream_bytes)), payload
 
     def decode(self, stream: Bytes) -> NDArray[np.uint8]:
         """Activations (H, W, C) or (N, H, W, C), uint8, of a stream (S,) or (N, S).

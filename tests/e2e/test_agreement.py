@@ -1,0 +1,89 @@
+"""Trainer = golden = RTL = traffic, on every site of real networks over real images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from e2e.conftest import Cli
+from support.cosim import CACHE
+
+from actcodec.activations import stored_activations
+from actcodec.data import load_dataset
+from actcodec.errors import ActcodecError
+from actcodec.export import integer_tables
+from actcodec.learn import load_plan
+from actcodec.networks import load_network
+from actcodec.tables import SiteSizes, Tables, digest_of, load_tables
+from actcodec_sim.agreement import Agreement, check_agreement
+from actcodec_sim.cosim import cosimulate
+from actcodec_sim.cosim.simulators import SIMULATORS, Simulator
+from actcodec_sim.traffic import run_traffic
+
+
+def _agreement(
+    plan_directory: Path, tables: Tables, image: int, simulators: tuple[Simulator, ...], job: Path
+) -> Agreement:
+    plan = load_plan(plan_directory)
+    network = load_network(tables.provenance.network)
+    images = load_dataset(network.dataset, "test").images[image : image + 1]
+    activations = {name: x[0] for name, x in stored_activations(network, tables, images).items()}
+    runs = tuple(cosimulate(tables, activations, s, CACHE, job / s, seed=image) for s in simulators)
+    assert all(run.agrees for run in runs)
+    trainer = {site.info.name: site.sizes(plan.transaction_bytes) for site in plan.sites}
+    return check_agreement(tables, trainer, activations, runs, run_traffic(tables, "DDR4-2400"))
+
+
+def test_embedded_network_agrees_on_every_site_in_both_simulators(
+    mnist_plan: Path, mnist_tables: Path, tmp_path: Path
+) -> None:
+    tables = load_tables(mnist_tables)
+    agreement = _agreement(mnist_plan, tables, 3, SIMULATORS, tmp_path)
+    assert agreement.problems() == []
+    assert agreement.agrees and len(agreement.sites) == 11
+    assert {site.info.transform for site in tables.sites} >= {"project"}
+    assert len(set(agreement.stream_bytes().values())) == 1
+
+
+def test_a_byte_that_one_stage_counts_otherwise_is_named(mnist_plan: Path, mnist_tables: Path, tmp_path: Path) -> None:
+    tables = load_tables(mnist_tables)
+    network = load_network("mnist-resnet12")
+    images = load_dataset("mnist", "test").images[:1]
+    activations = {name: x[0] for name, x in stored_activations(network, tables, images).items()}
+    trainer = {site.info.name: site.sizes(64) for site in tables.sites}
+    first = tables.sites[0].info.name
+    trainer[first] = trainer[first] + SiteSizes(0, 1, 0)
+    agreement = check_agreement(tables, trainer, activations, (), run_traffic(tables, "DDR4-2400"))
+    assert not agreement.agrees
+    assert all(first in problem for problem in agreement.problems())
+
+
+def test_export_is_a_function_of_the_plan(mnist_plan: Path, mnist_tables: Path) -> None:
+    assert digest_of(integer_tables(load_plan(mnist_plan))) == digest_of(load_tables(mnist_tables))
+
+
+def test_same_seed_gives_the_same_tables_byte_for_byte(
+    cli: Cli, recipe: Path, mnist_plan: Path, tmp_path: Path
+) -> None:
+    result = cli("learn", "--target-bits", 2, "--recipe", recipe, "--out", tmp_path / "again")
+    assert result.returncode == 0, result.stderr
+    for name in ("plan.json", "plan.safetensors"):
+        assert (tmp_path / "again" / name).read_bytes() == (mnist_plan / name).read_bytes()
+
+
+def test_resnet20_on_cifar10_agrees_on_every_site(cli: Cli, recipe: Path, tmp_path: Path) -> None:
+    try:
+        load_network("cifar10-resnet20")
+    except ActcodecError as absent:
+        pytest.skip(f"no CIFAR-10 data here: {absent}")
+    plan, tables = tmp_path / "plan", tmp_path / "tables"
+    learned = cli("learn", "--model", "cifar10-resnet20", "--target-bits", 3, "--recipe", recipe, "--out", plan)
+    assert learned.returncode == 0, learned.stderr
+    assert cli("export", "--plan", plan, "--out", tables, "--max-mac-share", 0.3).returncode == 0
+    agreement = _agreement(plan, load_tables(tables), 5, ("verilator",), tmp_path)
+    assert agreement.problems() == []
+    assert agreement.agrees and len(agreement.sites) == 19
+    evaluated = cli("eval", "--golden", "--tables", tables, "--data", "cifar10", "--images", 300, "--json")
+    result = json.loads(evaluated.stdout)
+    assert result["images"] == 300 and result["accuracy"] > 0.8

@@ -1,0 +1,143 @@
+"""The command line: every verb's help, round trips, and bad input as one clear line that leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from e2e.conftest import Cli
+
+from actcodec.tables import load_tables
+
+VERBS = ("train", "learn", "export", "eval", "inspect", "encode", "decode", "rtl", "cosim", "traffic", "report", "demo")
+
+
+def _refused(result: object, *words: str) -> None:
+    """One line on standard error that has all the words, status 2, nothing on standard output."""
+    lines = [line for line in result.stderr.splitlines() if line.strip()]  # type: ignore[attr-defined]
+    assert result.returncode == 2, result.stderr  # type: ignore[attr-defined]
+    assert len(lines) == 1 and lines[0].startswith("error: "), lines
+    assert "Traceback" not in lines[0]
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb_has_an_example(cli: Cli, verb: str) -> None:
+    result = cli(verb, "--help")
+    assert result.returncode == 0
+    assert f"actcodec {verb}" in result.stdout and "Example" in result.stdout
+
+
+def test_an_unknown_option_is_one_line(cli: Cli) -> None:
+    _refused(cli("inspect", "--nonsense"), "--nonsense")
+
+
+def test_encode_then_decode_through_files(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    site = load_tables(mnist_tables).sites[3].info
+    x = np.random.default_rng(0).integers(0, 60, (site.height, site.width, site.channels)).astype(np.uint8)
+    np.save(tmp_path / "in.npy", x)
+    encoded = cli(
+        "encode", "--tables", mnist_tables, "--site", site.name, tmp_path / "in.npy", tmp_path / "x.acf", "--json"
+    )
+    assert encoded.returncode == 0, encoded.stderr
+    summary = json.loads(encoded.stdout)
+    assert (tmp_path / "x.acf").stat().st_size == summary["file_bytes"] > summary["stream_bytes"]
+    decoded = cli("decode", "--tables", mnist_tables, tmp_path / "x.acf", tmp_path / "out.npy")
+    assert decoded.returncode == 0, decoded.stderr
+    y = np.load(tmp_path / "out.npy")
+    assert y.shape == x.shape and y.dtype == np.uint8
+    assert np.abs(y.astype(int) - x).mean() < 20
+
+
+def test_inspect_prints_every_site(cli: Cli, mnist_tables: Path) -> None:
+    text = cli("inspect", mnist_tables).stdout
+    tables = load_tables(mnist_tables)
+    assert all(site.info.name in text for site in tables.sites)
+    assert json.loads(cli("inspect", mnist_tables, "--json").stdout)["bpv_stream"] == tables.bpv_stream
+
+
+def test_a_tampered_table_is_refused(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    content = bytearray((mnist_tables / "tables.safetensors").read_bytes())
+    content[-1] ^= 1
+    copy = tmp_path / "tables"
+    copy.mkdir()
+    for path in mnist_tables.iterdir():
+        (copy / path.name).write_bytes(content if path.suffix == ".safetensors" else path.read_bytes())
+    _refused(cli("inspect", copy), "tables.safetensors", "SHA-256", "site")
+
+
+def test_a_truncated_container_is_refused_and_leaves_nothing(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    site = load_tables(mnist_tables).sites[0].info
+    np.save(tmp_path / "in.npy", np.zeros((site.height, site.width, site.channels), dtype=np.uint8))
+    cli("encode", "--tables", mnist_tables, "--site", site.name, tmp_path / "in.npy", tmp_path / "x.acf")
+    content = (tmp_path / "x.acf").read_bytes()
+    (tmp_path / "short.acf").write_bytes(content[:-5])
+    before = sorted(tmp_path.iterdir())
+    result = cli("decode", "--tables", mnist_tables, tmp_path / "short.acf", tmp_path / "out.npy")
+    _refused(result, "short.acf", "truncated")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_table_wider_than_the_codec_is_refused(cli: Cli, recipe: Path, tmp_path: Path) -> None:
+    narrow = tmp_path / "narrow.toml"
+    narrow.write_text("lanes = 4\nrows = 2\nblock = 16\nmax_channels = 32\n")
+    result = cli("learn", "--target-bits", 3, "--recipe", recipe, "--codec", narrow, "--out", tmp_path / "plan")
+    if result.returncode == 0:
+        result = cli("export", "--plan", tmp_path / "plan", "--out", tmp_path / "tables")
+    _refused(result, "channels = 64", "max_channels = 32")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_a_missing_dataset_says_what_to_set(cli: Cli, tmp_path: Path) -> None:
+    result = cli(
+        "learn", "--model", "cifar10-resnet20", "--target-bits", 3, "--data-root", tmp_path, "--out", tmp_path / "p"
+    )
+    _refused(result, "cifar10_resnet20.safetensors")
+    result = cli("eval", "--model", "cifar10-resnet20", ACTCODEC_DATA=str(tmp_path / "nowhere"))
+    _refused(result, "ACTCODEC_DATA", "nowhere")
+
+
+@pytest.mark.parametrize("target", ["0", "-1", "9", "0.001", "nan"])
+def test_an_impossible_target_is_refused(cli: Cli, recipe: Path, tmp_path: Path, target: str) -> None:
+    result = cli("learn", f"--target-bits={target}", "--recipe", recipe, "--out", tmp_path / "plan")
+    _refused(result, "target_bits")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_codec_multiplications_are_refused(cli: Cli, mnist_plan: Path, tmp_path: Path) -> None:
+    result = cli("export", "--plan", mnist_plan, "--out", tmp_path / "tables", "--max-mac-share", 0.001)
+    _refused(result, "max_mac_share", "0.1%")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_bad_arrays_are_refused(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.acf"
+    (tmp_path / "text.npy").write_text("not an array")
+    _refused(cli("encode", "--tables", mnist_tables, "--site", "conv1", tmp_path / "text.npy", out), "text.npy")
+    np.save(tmp_path / "shape.npy", np.zeros((3, 3, 3), dtype=np.uint8))
+    _refused(cli("encode", "--tables", mnist_tables, "--site", "conv1", tmp_path / "shape.npy", out), "(3, 3, 3)")
+    np.save(tmp_path / "pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
+    _refused(cli("encode", "--tables", mnist_tables, "--site", "conv1", tmp_path / "pickle.npy", out), "pickle.npy")
+    _refused(cli("encode", "--tables", mnist_tables, "--site", "none", tmp_path / "shape.npy", out), "'none'", "conv1")
+    assert not out.exists()
+
+
+def test_rtl_of_tables_writes_their_images(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    result = cli("rtl", "--tables", mnist_tables, "--out", tmp_path / "rtl", "--json")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "rtl" / "actcodec_codec.sv").is_file()
+    for name in ("encoder", "decoder"):
+        assert (tmp_path / "rtl" / f"{name}_tables.hex").read_bytes() == (mnist_tables / f"{name}.hex").read_bytes()
+
+
+def test_traffic_and_report(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    traffic = json.loads(cli("traffic", "--tables", mnist_tables, "--json").stdout)
+    raw, coded = traffic["codecs"]
+    assert coded["write_bytes"] < raw["write_bytes"] / 2
+    result = cli("report", "--tables", mnist_tables, "--out", tmp_path / "report")
+    assert result.returncode == 0, result.stderr
+    assert sorted(p.name for p in (tmp_path / "report").iterdir()) == ["index.html", "traffic.csv", "traffic.json"]
+    _refused(cli("traffic", "--tables", mnist_tables, "--device", "none"), "none", "DDR4-2400")

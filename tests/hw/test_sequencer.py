@@ -1,0 +1,150 @@
+"""The sequencer: operations in the order of `actcodec.tables.program`, each with its entries of the tables."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from amaranth.hdl import Elaboratable, Module, Value
+from amaranth.sim import SimulatorContext
+
+from actcodec.params import CodecParams, load_params
+from actcodec.tables.cycles import PLANE_GAP
+from actcodec.tables.image import decoder_image, encoder_image
+from actcodec.tables.model import SiteTable
+from actcodec.tables.program import Step, decoder_steps, encoder_steps, padding_operations
+from actcodec.tables.records import decoder_records, encoder_records
+from actcodec_rtl.sequencer import MEMORIES, Sequencer
+from actcodec_rtl.store import TableStore
+from support.frames import CONFIGS, integers, tables_with_edges
+from support.streams import Bench, Sink, Source, fields, simulate
+
+
+@dataclass(frozen=True)
+class Kind:
+    records: Callable[[CodecParams], Any]
+    image: Callable[..., Any]
+    steps: Callable[..., list[Step]]
+    largest_index: Callable[[CodecParams], int]
+
+
+KINDS = {
+    "encoder": Kind(encoder_records, encoder_image, encoder_steps, lambda p: p.beats_per_block),
+    "decoder": Kind(decoder_records, decoder_image, decoder_steps, lambda p: p.steps_per_block),
+}
+
+
+class SequencerWithTables(Elaboratable):
+    """A sequencer that reads its entries from a table store."""
+
+    def __init__(self, kind: Kind, params: CodecParams) -> None:
+        records = kind.records(params)
+        self.store = TableStore(params, records)
+        self.sequencer = Sequencer(params, records, kind.largest_index(params))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.store = store = self.store
+        m.submodules.sequencer = sequencer = self.sequencer
+        for name in (*MEMORIES, "coefficient"):
+            for port in ("en", "addr"):
+                m.d.comb += getattr(store, f"{name}_{port}").eq(getattr(sequencer, f"{name}_{port}"))
+        for name in MEMORIES:
+            m.d.comb += getattr(sequencer, f"{name}_data").eq(getattr(store, f"{name}_data"))
+        return m
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is to be seen with one operation; the matrix is None for padding."""
+
+    fields: dict[str, int]
+    matrix: int | None
+    begins_plane: bool = False
+
+
+def operations(kind: Kind, site: SiteTable) -> Iterator[Operation]:
+    """Operations of one frame, written from the schedule's definition."""
+    height, width = site.info.height, site.info.width
+    for number, plane in enumerate(site.planes):
+        steps = kind.steps(site, plane)
+        bits, words = padding_operations(site, plane)
+        pads = [count for count in (bits, *[site.params.word_bits] * words) if count]
+        for y in range(height):
+            final_row = number == len(site.planes) - 1 and y == height - 1
+            for x in range(width):
+                for step in steps:
+                    for index in range(step.first, step.last + 1):
+                        ends = final_row and x == width - 1 and step is steps[-1] and index == step.last
+                        values = {
+                            "pad": 0,
+                            "index": index,
+                            "fresh": index >= step.fresh,
+                            "first": index == step.first,
+                            "last": index == step.last,
+                            "data_end": ends,
+                            "frame_end": ends and not pads,
+                        }
+                        entries = step.matrix[index - step.first].ravel()
+                        packed = int.from_bytes(entries.astype("int8").tobytes(), "little")
+                        begins = y == x == 0 and step is steps[0] and index == step.first
+                        yield Operation(values, packed, begins)
+            for n, count in enumerate(pads):
+                yield Operation({"pad": 1, "pad_bits": count, "frame_end": final_row and n == len(pads) - 1}, None)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_operations_and_matrix_entries_come_in_the_order_of_the_program(config: str, kind: Kind, stall: float) -> None:
+    params = load_params(config)
+    sites = tables_with_edges(config, 4).sites
+    dut = SequencerWithTables(kind, params)
+    layout = dut.sequencer.operation.payload.shape()
+
+    async def testbench(ctx: SimulatorContext) -> None:
+        words = Source(dut.store.load, integers(kind.image(params, sites)))
+        await Bench(ctx, words).until(lambda: words.done)
+        ctx.set(dut.store.load.valid, 0)
+        start = Source(dut.sequencer.start, range(len(sites)))
+        sink = Sink(dut.sequencer.operation, stall)
+        bench = Bench(ctx, start, sink)
+        for number, site in enumerate(sites):
+            ended = bench.cycle
+            for count, operation in enumerate(operations(kind, site)):
+                taken, plane_starts = len(sink.taken), []
+                while len(sink.taken) == taken:
+                    if ctx.get(dut.sequencer.plane_start):
+                        plane_starts.append(bench.cycle)
+                    await bench.step()
+                got = fields(layout, sink.taken[-1])
+                assert {name: got[name] for name in operation.fields} == operation.fields, (site.info, count)
+                if operation.matrix is not None:
+                    # The entry meets the operation in the next pipeline stage.
+                    assert ctx.get(Value.cast(dut.store.coefficient_data)) == operation.matrix, (site.info, count)
+                assert len(plane_starts) == operation.begins_plane
+                if not stall:
+                    gap = PLANE_GAP if operation.begins_plane else 0
+                    if not count:
+                        assert start.taken_at[number] == ended
+                        gap = Sequencer.START_LATENCY
+                    assert sink.taken_at[-1] == ended + gap
+                    ended = sink.taken_at[-1] + 1
+
+    simulate(dut, testbench)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_first_operation_is_offered_the_latency_after_the_start(kind: Kind) -> None:
+    params = load_params("tiny")
+    dut = SequencerWithTables(kind, params)
+
+    async def testbench(ctx: SimulatorContext) -> None:
+        words = Source(dut.store.load, integers(kind.image(params, tables_with_edges("tiny", 4).sites)))
+        await Bench(ctx, words).until(lambda: words.done)
+        start, sink = Source(dut.sequencer.start, [1]), Sink(dut.sequencer.operation)
+        bench = Bench(ctx, start, sink)
+        await bench.until(lambda: bool(sink.taken))
+        assert sink.taken_at[0] - start.taken_at[0] == Sequencer.START_LATENCY
+
+    simulate(dut, testbench)

@@ -1,0 +1,86 @@
+"""The unpacker against strings of bits."""
+
+import random
+
+import pytest
+from amaranth.sim import SimulatorContext
+
+from actcodec.params import load_params
+from actcodec_rtl.unpacker import Unpacker
+from support.frames import CONFIGS
+from support.streams import Bench, Source, simulate
+
+
+def random_words(rng: random.Random, word: int, count: int) -> tuple[list[int], int]:
+    """Payloads with ``last`` at random, and their data as one number."""
+    data = [rng.getrandbits(word) for _ in range(count)]
+    return [d | rng.getrandbits(1) << word for d in data], sum(d << n * word for n, d in enumerate(data))
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize(("input_stall", "take_stall"), [(0.0, 0.0), (0.6, 0.0), (0.0, 0.6), (0.4, 0.4)])
+def test_every_take_sees_the_next_bits(config: str, input_stall: float, take_stall: float) -> None:
+    params, rng = load_params(config), random.Random(1)
+    dut, word = Unpacker(params), params.word_bits
+    payloads, bits = random_words(rng, word, 40)
+    window = 8 * params.rows
+
+    async def testbench(ctx: SimulatorContext) -> None:
+        source = Source(dut.i, payloads, input_stall)
+        bench, dropped = Bench(ctx, source), 0
+        while dropped < 40 * word:
+            level = ctx.get(dut.level)
+            assert level == len(source.taken_at) * word - dropped <= 2 * word
+            visible = (1 << min(level, window)) - 1
+            assert ctx.get(dut.window) & visible == bits >> dropped & visible
+            most = min(level, word)
+            count = rng.choice([0, 1, most, min(most, window), rng.randint(0, most)]) if most else 0
+            take = count <= most and rng.random() >= take_stall
+            # A count without take drops nothing.
+            ctx.set(dut.count, count)
+            ctx.set(dut.take, take)
+            dropped += count * take
+            await bench.step()
+            assert bench.cycle < 20_000
+        assert source.done
+
+    simulate(dut, testbench)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_as_long_as_words_arrive_a_whole_word_may_be_taken_every_cycle(config: str) -> None:
+    params, rng = load_params(config), random.Random(2)
+    dut, word = Unpacker(params), params.word_bits
+    payloads, bits = random_words(rng, word, 300)
+
+    async def testbench(ctx: SimulatorContext) -> None:
+        bench, dropped = Bench(ctx, Source(dut.i, payloads)), 0
+        await bench.step()
+        ctx.set(dut.take, 1)
+        for cycle in range(200):
+            assert ctx.get(dut.level) >= word
+            assert ctx.get(dut.window) == bits >> dropped & ((1 << 8 * params.rows) - 1)
+            count = word if cycle < 50 else rng.choice([0, 1, word - 1, word, rng.randint(0, word)])
+            ctx.set(dut.count, count)
+            dropped += count
+            await bench.step()
+
+    simulate(dut, testbench)
+
+
+def test_two_words_are_held_and_the_third_enters_as_soon_as_a_whole_word_is_free() -> None:
+    params = load_params("tiny")
+    dut = Unpacker(params)
+
+    async def testbench(ctx: SimulatorContext) -> None:
+        source = Source(dut.i, range(1, 9))
+        bench = Bench(ctx, source)
+        await bench.step(5)
+        assert source.taken_at == [0, 1] and ctx.get(dut.level) == 128
+        ctx.set(dut.take, 1)
+        for count, level in ((63, 65), (1, 128), (64, 128)):
+            ctx.set(dut.count, count)
+            await bench.step()
+            assert ctx.get(dut.level) == level
+
+    simulate(dut, testbench)

@@ -1,0 +1,106 @@
+"""The exported Verilog against the golden model on random tables and data, and proof that the bench can fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.cosim import CACHE, random_activations
+
+from actcodec.errors import ActcodecError
+from actcodec.params import load_params
+from actcodec.tables.synthetic import synthetic_tables
+from actcodec_rtl.generate import PORTS_FILE, generate
+from actcodec_sim.cosim import cosimulate
+from actcodec_sim.cosim.job import JOB_VARIABLE, write_job
+from actcodec_sim.cosim.run import transactions_of_words
+from actcodec_sim.cosim.simulators import Simulator, build, run
+
+
+@pytest.mark.parametrize(
+    ("codec", "simulator"),
+    [("tiny", "icarus"), ("default", "icarus"), ("wide", "icarus"), ("default", "verilator")],
+)
+def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: Simulator, tmp_path: Path) -> None:
+    tables = synthetic_tables(11, load_params(codec))
+    result = cosimulate(tables, random_activations(tables, 12), simulator, CACHE, tmp_path / "job", seed=3, stall=0.4)
+    assert [site.name for site in result.sites if not site.agrees] == []
+    assert len(result.sites) == len(tables.sites)
+    for site, table in zip(result.sites, tables.sites, strict=True):
+        sizes = table.sizes(tables.transaction_bytes)
+        assert site.encoder.payload_bits == site.decoder.payload_bits == sizes.payload_bits
+        assert site.stream_bytes == sizes.stream_bytes
+        assert site.transaction_bytes == sizes.transaction_bytes
+
+
+def _run_changed_job(tmp_path: Path, change: str) -> None:
+    """Run a job after one of its files was changed behind the golden model's back, in Icarus."""
+    tables = synthetic_tables(11, load_params("tiny"))
+    rtl = CACHE / "rtl-4x2-64"
+    generate(tables.params, rtl)
+    folder = build("icarus", rtl, CACHE)
+    job = tmp_path / "job"
+    write_job(job, tables, random_activations(tables, 12), 0, 0.2)
+    if change == "expected word":
+        words = np.load(job / "1.stream.npy")
+        words[3, 2] ^= 4
+        np.save(job / "1.stream.npy", words)
+    elif change == "table":
+        image = np.load(job / "encoder.load.npy")
+        image[-1, 0] ^= 64
+        np.save(job / "encoder.load.npy", image)
+    elif change == "nothing loaded":
+        np.save(job / "encoder.load.npy", np.load(job / "encoder.load.npy")[:1])
+    elif change == "input missing":
+        beats = np.load(job / "0.beats.npy")
+        np.save(job / "0.beats.npy", beats[:-1])
+    variables = {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
+    run("icarus", rtl, folder, job, variables, limit_s=120)
+
+
+def test_a_wrong_word_is_found_and_located(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match=r"encoder, site synthetic1, payload 3: got 0x\w+, expected 0x\w+"):
+        _run_changed_job(tmp_path, "expected word")
+
+
+def test_a_wrong_coefficient_in_the_rtl_is_found(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match="co-simulation failed: .*encoder, site synthetic"):
+        _run_changed_job(tmp_path, "table")
+
+
+def test_unknown_values_fail_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match="co-simulation failed"):
+        _run_changed_job(tmp_path, "nothing loaded")
+    log = (tmp_path / "job" / "simulation.log").read_text()
+    assert "Cannot convert" in log or "ValueError" in log
+
+
+def test_a_hang_ends_with_the_sites_that_wait(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match=r"timeout after \d+ cycles in sites \['synthetic0'\]"):
+        _run_changed_job(tmp_path, "input missing")
+
+
+def test_missing_activations_are_named(tmp_path: Path) -> None:
+    tables = synthetic_tables(11, load_params("tiny"))
+    activations = random_activations(tables, 12)
+    del activations["synthetic2"]
+    with pytest.raises(ActcodecError, match="no activations for site 'synthetic2'"):
+        cosimulate(tables, activations, "icarus", CACHE, tmp_path / "job")
+    assert not (tmp_path / "job").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "word_bytes", "transaction", "moved"),
+    [(0, 8, 64, 0), (1, 8, 64, 128), (8, 8, 64, 64), (9, 8, 64, 192), (1, 64, 64, 64), (3, 64, 32, 192)],
+)
+def test_transactions_are_counted_from_addresses(words: int, word_bytes: int, transaction: int, moved: int) -> None:
+    assert transactions_of_words(words, word_bytes, transaction) == moved
+
+
+def test_result_is_plain_json(tmp_path: Path) -> None:
+    tables = synthetic_tables(11, load_params("tiny"))
+    result = cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job")
+    content = json.loads(json.dumps(result.as_json()))
+    assert content["agrees"] and content["sites"][0]["encoder"]["words_per_cycle"] > 0

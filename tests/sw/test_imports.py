@@ -1,0 +1,13 @@
+import subprocess
+import sys
+
+import pytest
+
+MODULES = ["actcodec", "actcodec.tables", "actcodec.golden", "actcodec_rtl", "actcodec_sim"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_import_does_not_need_torch(module):
+    code = f"import sys; sys.modules['torch'] = None; import {module}; print({module}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, module), done.stderr
