@@ -2,10 +2,11 @@
 
 import pytest
 
-from actcodec.params import load_params
+from actcodec.params import CodecParams, load_params
 from support.frames import (
     CONFIGS,
     ENCODER,
+    ODD_BUILDS,
     Player,
     frames_of,
     large_and_small,
@@ -58,7 +59,7 @@ def test_a_frame_that_starts_while_the_one_before_waits_to_leave_keeps_last_in_i
         await player.load(tables)
         run = player.start([small, large, small])
         for frames_taken, words in ((1, len(small.words)), (2, len(small.words) + len(large.words))):
-            # Hold the last three words of a frame back, one more than the output buffer has places, until the next frame can go no further.
+            # One output more than the output buffer holds stays back until the next frame can go no further.
             await run.bench.until(lambda words=words: len(run.outputs.taken) >= words - 3)
             run.outputs.stall = 1.0
             await run.bench.until(lambda count=frames_taken: len(run.starts.taken_at) > count)
@@ -100,6 +101,20 @@ def test_a_site_whose_last_block_stores_nothing_still_marks_its_last_word(config
         run.check()
 
     Player(ENCODER, tables.params).play(script)
+
+
+@pytest.mark.parametrize("build", ODD_BUILDS, ids=lambda p: f"{p.lanes}x{p.rows} of {p.block}")
+def test_a_single_row_a_single_lane_and_sizes_that_are_no_powers_of_two_work(build: CodecParams) -> None:
+    tables = tables_of(build, 7)
+
+    async def script(player: Player) -> None:
+        await player.load(tables)
+        run = player.start(frames_of(tables, 7)[:5])
+        await run.finish()
+        run.check()
+        assert [measured for measured, _ in run.cycles()] == [formula for _, formula in run.cycles()]
+
+    Player(ENCODER, build).play(script)
 
 
 def test_tables_can_be_replaced_between_frames() -> None:

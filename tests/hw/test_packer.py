@@ -22,9 +22,7 @@ TINY = load_params("tiny")
 
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize(("input_stall", "output_stall"), STALLS)
-def test_chunks_become_words_and_last_marks_the_final_one(
-    config: str, input_stall: float, output_stall: float
-) -> None:
+def test_chunks_become_words_and_last_marks_the_final_one(config: str, input_stall: float, output_stall: float) -> None:
     params, rng = load_params(config), random.Random(1)
     dut = Packer(params)
 

@@ -1,13 +1,12 @@
 """The table loader: sections fill the memories that their headers name, and nothing else."""
 
 import random
-from collections.abc import Callable
 
 import pytest
-from amaranth.hdl import Value
+from amaranth.hdl import ResetInserter, Signal, Value
 from amaranth.sim import SimulatorContext
 
-from actcodec.params import CodecParams, load_params
+from actcodec.params import load_params
 from actcodec.tables.image import decoder_image, encoder_image
 from actcodec.tables.records import Field, Record, decoder_records, encoder_records
 from actcodec_rtl.memory import TableMemory
@@ -15,6 +14,8 @@ from actcodec_rtl.store import TableStore
 from support.frames import CONFIGS, integers, tables_of
 from support.images import entries_of, section
 from support.streams import Bench, Source, simulate
+
+DIRECTIONS = {"encoder": (encoder_records, encoder_image), "decoder": (decoder_records, decoder_image)}
 
 
 def record(name: str, depth: int, bits: int) -> Record:
@@ -84,9 +85,7 @@ def test_a_section_of_an_unknown_memory_is_passed_over_word_by_word(config: str)
     dut = TableStore(params, known)
 
     async def testbench(ctx: SimulatorContext) -> None:
-        kept = {
-            name: [rng.getrandbits(rec.bits) for _ in range(rec.depth)] for name, rec in known.items()
-        }
+        kept = {name: [rng.getrandbits(rec.bits) for _ in range(rec.depth)] for name, rec in known.items()}
         for number, (name, rec) in enumerate(known.items()):
             # What is passed over looks like sections of this memory.
             trap = section(word, number, 0, [(1 << rec.bits) - 1], 1)
@@ -102,12 +101,11 @@ def test_a_section_of_an_unknown_memory_is_passed_over_word_by_word(config: str)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize(("records_of", "image_of"), [(encoder_records, encoder_image), (decoder_records, decoder_image)])
-def test_images_of_sites_arrive_whole(
-    config: str, records_of: Callable[[CodecParams], dict[str, Record]], image_of: Callable[..., object]
-) -> None:
+@pytest.mark.parametrize("direction", ["encoder", "decoder"])
+def test_images_of_sites_arrive_whole(config: str, direction: str) -> None:
     params = load_params(config)
-    known, words = records_of(params), integers(image_of(params, tables_of(params, 1).sites))  # type: ignore[arg-type]
+    records_of, image_of = DIRECTIONS[direction]
+    known, words = records_of(params), integers(image_of(params, tables_of(params, 1).sites))
     dut = TableStore(params, known)
     expected = entries_of(words, params.word_bits, known)
     assert all(expected.values())
@@ -119,6 +117,25 @@ def test_images_of_sites_arrive_whole(
                 assert await read(ctx, dut, name, address) == entry, (name, address)
 
     simulate(dut, testbench)
+
+
+def test_a_reset_in_the_middle_of_a_section_ends_it() -> None:
+    params, reset = load_params("tiny"), Signal()
+    known = records(params.word_bits)
+    dut = TableStore(params, known)
+
+    async def testbench(ctx: SimulatorContext) -> None:
+        whole = section(64, 3, 0, [5 << 190 | 7, 6 << 190 | 8], 4)
+        for cut in range(1, len(whole)):
+            await load(ctx, dut, whole[:cut])
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            await load(ctx, dut, section(64, 1, cut % 8, [cut], 1) + whole)
+            assert await read(ctx, dut, "word", cut % 8) == cut
+            assert [await read(ctx, dut, "large", n) for n in range(2)] == [5 << 190 | 7, 6 << 190 | 8]
+
+    simulate(ResetInserter(reset)(dut), testbench)
 
 
 def test_an_entry_is_read_while_another_is_written() -> None:

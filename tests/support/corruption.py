@@ -33,7 +33,7 @@ _ODD_VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-class WrongOutput(AssertionError):
+class WrongOutputError(AssertionError):
     """Corrupt input was accepted and gave something that it may not give."""
 
 
@@ -126,8 +126,8 @@ class Subjects:
 
 
 def _check_range(site: SiteTable, x: np.ndarray[Any, Any]) -> None:
-    if x.dtype != np.uint8 or x.size and not (site.info.low <= int(x.min()) and int(x.max()) <= site.info.high):
-        raise WrongOutput(f"output outside {site.info.low}…{site.info.high}")
+    if x.dtype != np.uint8 or (x.size and not (site.info.low <= int(x.min()) and int(x.max()) <= site.info.high)):
+        raise WrongOutputError(f"output outside {site.info.low}…{site.info.high}")
 
 
 def _decode_container(s: Subjects, content: bytes) -> None:
@@ -140,7 +140,7 @@ def _container(rng: np.random.Generator, s: Subjects) -> None:
     corrupt = mutate(rng, content, other)
     _decode_container(s, corrupt)
     if corrupt not in s.containers:
-        raise WrongOutput("a corrupt container was accepted")
+        raise WrongOutputError("a corrupt container was accepted")
 
 
 def _resealed_container(rng: np.random.Generator, s: Subjects) -> None:
@@ -207,7 +207,7 @@ def _directory(rng: np.random.Generator, s: Subjects) -> None:
     other = s.files[list(s.files)[int(rng.integers(0, len(s.files)))]]
     loaded = _load(s, name, mutate(rng, s.files[name], other))
     if digest_of(loaded) != digest_of(s.tables):
-        raise WrongOutput(f"corrupt {name} was accepted as other tables")
+        raise WrongOutputError(f"corrupt {name} was accepted as other tables")
 
 
 def _resealed_manifest(rng: np.random.Generator, s: Subjects) -> None:

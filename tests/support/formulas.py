@@ -1,4 +1,4 @@
-"""Format v1 written a second time, slowly: int64 formulas and bits in lists, nothing shared with the code under test."""
+"""Format v1 written a second time, slowly: int64 formulas and bits in lists, nothing shared with the code."""
 
 from __future__ import annotations
 

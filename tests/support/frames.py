@@ -25,6 +25,11 @@ from actcodec_rtl.encoder import Encoder
 from support.streams import Bench, Sink, Source, fields, simulate
 
 CONFIGS = ("tiny", "default", "wide")
+ODD_BUILDS = (
+    CodecParams(lanes=4, rows=1, block=4),
+    CodecParams(lanes=1, rows=2, block=4),
+    CodecParams(lanes=3, rows=4, block=12),
+)
 
 
 def integers(rows: NDArray[np.uint8]) -> list[int]:

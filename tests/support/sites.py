@@ -26,8 +26,8 @@ BUILDS = (
 
 
 def changed(site: SiteTable, **fields: Any) -> SiteTable:
-    """The site with some arrays or fields of its info replaced; checked again."""
-    arrays = {name: value for name, value in fields.items() if hasattr(site.arrays, name)}
+    """The site with some arrays (given as arrays) or fields of its info replaced; checked again."""
+    arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
     params = fields.pop("params", site.params)
     info = {name: value for name, value in fields.items() if name not in arrays}
     return SiteTable(site.info.model_copy(update=info), replace(site.arrays, **arrays), params)

@@ -3,11 +3,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.formulas import plane_coefficients
-from support.sites import changed, one_project_site, sites
 
 from actcodec.tables import Plane, SiteSizes, transaction_bytes_of
 from actcodec.tables.geometry import round_up
+from support.formulas import plane_coefficients
+from support.sites import changed, one_project_site, sites
 
 relaxed = settings(deadline=None)
 

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from support.formulas import dense_backward, dense_forward
-from support.sites import TINY, sites
 
 from actcodec.params import CodecParams
 from actcodec.tables.cycles import DECODER_LATENCY, ENCODER_LATENCY, decode_cycles, encode_cycles
 from actcodec.tables.program import code_steps, decoder_steps, encoder_steps, padding_operations
 from actcodec.tables.synthetic import synthetic_site
+from support.formulas import dense_backward, dense_forward
+from support.sites import TINY, sites
 
 schedule = settings(deadline=None, max_examples=60)
 

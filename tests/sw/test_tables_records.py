@@ -1,10 +1,10 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.sites import BUILDS
-from support.table_machine import unpack_entry
 
 from actcodec.tables.records import Field, Record, bits_for, decoder_records, encoder_records
+from support.sites import BUILDS
+from support.table_machine import unpack_entry
 
 RECORD = Record("demo", 4, (Field("flag", 1), Field("bias", 5, signed=True, count=2), Field("last", 4)))
 GOOD = {"flag": 1, "bias": [-16, 15], "last": 9}
@@ -59,7 +59,9 @@ def test_what_is_packed_is_unpacked(data):
         values[field.name] = data.draw(st.lists(numbers, min_size=field.count, max_size=field.count))
     packed = record.pack(values)
     assert packed.bit_length() <= record.bits
-    found = {name: value if isinstance(value, list) else [value] for name, value in unpack_entry(record, packed).items()}
+    found = {
+        name: value if isinstance(value, list) else [value] for name, value in unpack_entry(record, packed).items()
+    }
     assert found == values
 
 

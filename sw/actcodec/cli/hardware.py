@@ -56,9 +56,8 @@ def rtl(
     if json_output:
         print_json({"directory": str(out), "generated": fresh, "codec": params.model_dump(mode="json"), "files": files})
     else:
-        typer.echo(
-            f"{out}: {len(files)} Verilog files, {'generated' if fresh else 'up to date'}{', lint clean' if lint else ''}"
-        )
+        state = "generated" if fresh else "up to date"
+        typer.echo(f"{out}: {len(files)} Verilog files, {state}{', lint clean' if lint else ''}")
 
 
 def cosim(

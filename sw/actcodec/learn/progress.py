@@ -14,4 +14,6 @@ Item = TypeVar("Item")
 def track(items: Iterable[Item], description: str, total: int, show: bool = True) -> Iterator[Item]:
     """Yield ``items`` behind a bar of ``total`` steps titled ``description``; plainly unless ``show``."""
     console = Console(stderr=True)
-    yield from rich_track(items, description, total=total, console=console, transient=True, disable=not show)
+    # Without a terminal a bar would leave empty lines in the log.
+    hidden = not (show and console.is_terminal)
+    yield from rich_track(items, description, total=total, console=console, transient=True, disable=hidden)

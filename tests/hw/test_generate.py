@@ -1,0 +1,112 @@
+"""What the generator writes, and when it does not write."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from actcodec.errors import ActcodecError
+from actcodec.params import load_params
+from actcodec.tables.records import decoder_records, encoder_records
+from actcodec_rtl.generate import TOP, generate, generator_digest
+from support.frames import CONFIGS
+
+TINY = load_params("tiny")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_file_list_names_every_source_and_the_modules_they_instantiate(
+    config: str, rtl_of: Callable[[str], Path]
+) -> None:
+    rtl = rtl_of(config)
+    listed = (rtl / "files.f").read_text().split()
+    other = {"files.f", "ports.json", "waivers.vlt", "generated.json"}
+    assert {*listed, *other} == set(contents(rtl)) and len(set(listed)) == len(listed)
+    text = "".join((rtl / name).read_text() for name in listed)
+    defined = set(re.findall(r"^module (\w+)", text, re.MULTILINE))
+    used = set(re.findall(r"^  (actcodec_\w+)", text, re.MULTILINE))
+    assert defined == used | {TOP}
+    assert json.loads((rtl / "generated.json").read_text())["codec"] == load_params(config).model_dump(mode="json")
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_the_ports_file_agrees_with_the_top_module(config: str, rtl_of: Callable[[str], Path]) -> None:
+    rtl = rtl_of(config)
+    ports = json.loads((rtl / "ports.json").read_text())
+    text = (rtl / f"{ports['top']}.sv").read_text()
+    declared = {
+        name: (direction, int(high or 0) + 1)
+        for direction, high, name in re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", text, re.MULTILINE)
+    }
+    listed = {port["name"]: (port["direction"], port["bits"]) for port in ports["ports"]}
+    assert declared == listed | {"clk": ("input", 1), "rst": ("input", 1)}
+
+
+def test_memories_have_the_depth_and_width_of_the_records(rtl_of: Callable[[str], Path]) -> None:
+    for part, records in (("encoder", encoder_records(TINY)), ("decoder", decoder_records(TINY))):
+        for name, record in records.items():
+            text = (rtl_of("tiny") / f"actcodec_{part}_store_{name}.sv").read_text()
+            parameters = {key: int(value, 0) for key, value in re.findall(r"\.(\w+)\(32'd(\d+)\)", text)}
+            assert parameters["WIDTH"] == record.bits and parameters["DEPTH"] == record.depth
+            assert 1 << parameters["ADDR"] >= record.depth
+
+
+def test_the_text_is_the_same_in_every_process(tmp_path: Path, rtl_of: Callable[[str], Path]) -> None:
+    script = (
+        "import sys; from pathlib import Path; from actcodec.params import load_params; "
+        "from actcodec.tables.records import decoder_records, encoder_records
+from actcodec_rtl.generate import generate; assert generate(load_params('tiny'), Path(sys.argv[1]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "again"], env={**os.environ, "PYTHONHASHSEED": "7"}, check=True
+    )
+    assert contents(tmp_path / "again") == contents(rtl_of("tiny"))
+
+
+def test_what_is_up_to_date_is_left_alone_and_what_is_not_is_replaced_whole(tmp_path: Path) -> None:
+    rtl = tmp_path / "deep" / "rtl"
+    assert generate(TINY, rtl) is True
+    written = contents(rtl)
+    (rtl / "note.txt").write_text("kept")
+    assert generate(TINY, rtl) is False
+    assert (rtl / "note.txt").exists()
+    (rtl / "note.txt").unlink()
+    assert contents(rtl) == written
+
+    other = TINY.model_copy(update={"rows": 1})
+    (rtl / "stale.sv").write_text("")
+    assert generate(other, rtl) is True
+    assert not (rtl / "stale.sv").exists() and not (rtl / "actcodec_encoder_requantize_1.sv").exists()
+    assert generate(TINY, rtl) is True
+    assert contents(rtl) == written
+    assert [path.name for path in rtl.parent.iterdir()] == ["rtl"]
+
+
+def test_a_stamp_of_another_generator_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "generated.json").write_text('{"digest": "0"}')
+    assert generate(TINY, tmp_path / "rtl") is True
+    assert (tmp_path / "rtl" / f"{TOP}.sv").is_file()
+
+
+def test_the_digest_follows_every_parameter() -> None:
+    changes = [{"rows": 1}, {"acc_bits": 25}, {"max_side": 255}, {"step_depth": 129}, {"orders": ("block-major",)}]
+    digests = {generator_digest(TINY.model_copy(update=change)) for change in [{}, *changes]}
+    assert len(digests) == len(changes) + 1
+    assert generator_digest(TINY) == generator_digest(load_params("tiny"))
+
+
+def test_a_file_in_the_way_is_named_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "rtl").write_text("mine")
+    with pytest.raises(ActcodecError, match="rtl: is a file"):
+        generate(TINY, tmp_path / "rtl")
+    assert (tmp_path / "rtl").read_text() == "mine"
