@@ -24,11 +24,12 @@ def find_config(kind: str, source: str | Path) -> Path:
     Raises ActcodecError that lists the known names where there is no such configuration.
     """
     path = Path(source)
-    if path.suffix == ".toml" and path.is_file():
-        return path
     folder = configs_folder() / kind
-    named = folder / f"{path.name}.toml"
-    if path.suffix != ".toml" and named.is_file():
-        return named
+    candidate = path if path.suffix == ".toml" else folder / f"{path.name}.toml"
+    try:
+        if candidate.is_file():
+            return candidate
+    except OSError as error:
+        raise ActcodecError(str(source)[:80], f"cannot be looked for: {error.strerror}") from error
     known = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
     raise ActcodecError(source, f"no such {kind} configuration; known: {known}, or the path of a .toml file")

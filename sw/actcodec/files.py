@@ -34,6 +34,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(target)
+    except OSError as error:
+        raise ActcodecError(target, f"cannot be written: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from e2e.conftest import Cli
-from support.cosim import CACHE
 
 from actcodec.activations import stored_activations
 from actcodec.data import load_dataset
@@ -20,6 +18,8 @@ from actcodec_sim.agreement import Agreement, check_agreement
 from actcodec_sim.cosim import cosimulate
 from actcodec_sim.cosim.simulators import SIMULATORS, Simulator
 from actcodec_sim.traffic import run_traffic
+from e2e.conftest import Cli
+from support.cosim import CACHE
 
 
 def _agreement(

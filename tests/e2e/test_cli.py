@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from e2e.conftest import Cli
 
 from actcodec.tables import load_tables
+from e2e.conftest import Cli
 
 VERBS = ("train", "learn", "export", "eval", "inspect", "encode", "decode", "rtl", "cosim", "traffic", "report", "demo")
 

@@ -33,7 +33,7 @@ def test_every_site_without_stalls_gives_the_golden_beats_in_the_cycles_of_the_f
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize(("input_stall", "output_stall"), [(0.7, 0.0), (0.0, 0.9), (0.5, 0.4)])
+@pytest.mark.parametrize(("input_stall", "output_stall"), [(0.0, 0.9), (0.5, 0.4)])
 def test_stalls_change_no_beat_and_are_counted(config: str, input_stall: float, output_stall: float) -> None:
     tables = tables_with_edges(config, 3)
 
@@ -91,7 +91,7 @@ def test_a_reset_in_the_middle_of_a_frame_leaves_nothing_behind(config: str) -> 
 
     async def script(player: Player) -> None:
         await player.load(tables)
-        for cut in range(3, 60, 9):
+        for cut in range(4, 60, 11):
             await player.start([large], output_stall=0.3, seed=cut).bench.step(cut)
             await player.reset()
             assert not any(player.counters().values())

@@ -57,7 +57,7 @@ def hard_inputs(acc_bits: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
     half = 1 << (acc_bits - 1)
     powers = 1 << np.arange(acc_bits - 1)
     near = np.concatenate([powers - 1, powers, powers + 1, 3 * powers // 2, half - powers])
-    acc = np.concatenate([near, -near, [half - 1, -half, 0], rng.integers(-half, half, 150)])
+    acc = np.concatenate([near, -near, [half - 1, -half, 0], rng.integers(-half, half, 40)])
     acc = acc[(acc >= -half) & (acc < half)]
     return np.tile(acc, MAX_SHIFT + 1), np.repeat(np.arange(MAX_SHIFT + 1), len(acc))
 

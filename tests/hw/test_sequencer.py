@@ -101,6 +101,7 @@ def test_operations_and_matrix_entries_come_in_the_order_of_the_program(config: 
     sites = tables_with_edges(config, 4).sites
     dut = SequencerWithTables(kind, params)
     layout = dut.sequencer.operation.payload.shape()
+    coefficient = Value.cast(dut.store.coefficient_data)
 
     async def testbench(ctx: SimulatorContext) -> None:
         words = Source(dut.store.load, integers(kind.image(params, sites)))
@@ -110,18 +111,18 @@ def test_operations_and_matrix_entries_come_in_the_order_of_the_program(config: 
         sink = Sink(dut.sequencer.operation, stall)
         bench = Bench(ctx, start, sink)
         for number, site in enumerate(sites):
-            ended = bench.cycle
+            ended, matrix = bench.cycle, None
             for count, operation in enumerate(operations(kind, site)):
                 taken, plane_starts = len(sink.taken), []
                 while len(sink.taken) == taken:
                     if ctx.get(dut.sequencer.plane_start):
                         plane_starts.append(bench.cycle)
+                    # The entry meets the operation in the next pipeline stage and stays there while that waits.
+                    assert matrix in (None, ctx.get(coefficient)), (site.info, count)
                     await bench.step()
                 got = fields(layout, sink.taken[-1])
                 assert {name: got[name] for name in operation.fields} == operation.fields, (site.info, count)
-                if operation.matrix is not None:
-                    # The entry meets the operation in the next pipeline stage.
-                    assert ctx.get(Value.cast(dut.store.coefficient_data)) == operation.matrix, (site.info, count)
+                matrix = operation.matrix
                 assert len(plane_starts) == operation.begins_plane
                 if not stall:
                     gap = PLANE_GAP if operation.begins_plane else 0

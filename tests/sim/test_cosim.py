@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.cosim import CACHE, random_activations
 
 from actcodec.errors import ActcodecError
 from actcodec.params import load_params
@@ -17,6 +16,7 @@ from actcodec_sim.cosim import cosimulate
 from actcodec_sim.cosim.job import JOB_VARIABLE, write_job
 from actcodec_sim.cosim.run import transactions_of_words
 from actcodec_sim.cosim.simulators import Simulator, build, run
+from support.cosim import CACHE, random_activations
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_wrong_word_is_found_and_located(tmp_path: Path) -> None:
 
 
 def test_a_wrong_coefficient_in_the_rtl_is_found(tmp_path: Path) -> None:
-    with pytest.raises(ActcodecError, match="co-simulation failed: .*encoder, site synthetic"):
+    with pytest.raises(ActcodecError, match=r"co-simulation failed: .*encoder, site synthetic"):
         _run_changed_job(tmp_path, "table")
 
 

@@ -50,6 +50,15 @@ def with_extreme_numbers(site: SiteTable, rng: np.random.Generator) -> SiteTable
     )
 
 
+def thinned(site: SiteTable, rng: np.random.Generator) -> SiteTable:
+    """The site with most entries of P and R gone, whole tiles of the schedule among them."""
+    return changed(
+        site,
+        P=site.arrays.P * (rng.random(site.arrays.P.shape) < 0.1),
+        R=site.arrays.R * (rng.random(site.arrays.R.shape) < 0.1),
+    )
+
+
 @st.composite
 def sites(draw: st.DrawFn, builds: tuple[CodecParams, ...] = BUILDS, max_side: int = 4) -> SiteTable:
     """Sites of any build, shape, transform, order, alignment and width."""
@@ -68,6 +77,8 @@ def sites(draw: st.DrawFn, builds: tuple[CodecParams, ...] = BUILDS, max_side: i
         keep=draw(st.sampled_from([0.0, 0.3, 0.8, 1.0])),
         max_width=draw(st.integers(0, 8)),
     )
+    if transform == "project" and draw(st.integers(0, 3)) == 0:
+        site = thinned(site, rng)
     return with_extreme_numbers(site, rng) if transform != "bypass" and draw(st.booleans()) else site
 
 

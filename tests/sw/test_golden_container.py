@@ -134,6 +134,5 @@ def test_the_stream_of_other_tables_is_refused():
     assert "plan hash = " + digest_of(TABLES)[:16] in refusal(CONTENT, OTHER_TABLES)
 
 
-@pytest.mark.xfail(reason="the three zero bytes of the header are not checked", strict=True)
 def test_a_reserved_byte_that_is_not_zero_is_refused():
     refusal(patched(58, "B", 1))

@@ -107,6 +107,5 @@ def test_a_folder_is_not_a_configuration(tmp_path):
     assert "no such codec configuration" in refusal(tmp_path / "codec.toml")
 
 
-@pytest.mark.xfail(reason="Path.is_file raises OSError for a name that is too long", strict=True, raises=OSError)
 def test_a_name_that_is_too_long_is_refused():
     refusal("a" * 5000)

@@ -84,7 +84,6 @@ def test_a_site_that_exceeds_a_memory_is_refused(image, memory):
         image(params, [site])
 
 
-@pytest.mark.xfail(reason="Record.pack raises ValueError before the depth is checked", strict=True, raises=ValueError)
 @pytest.mark.parametrize("image", [encoder_image, decoder_image])
 @pytest.mark.parametrize("depth", ["step_depth", "coefficient_depth", "plane_depth"])
 def test_sites_that_together_exceed_a_memory_are_refused(image, depth):

@@ -40,7 +40,7 @@ def inspect(
         manifest = manifest_of(tables)
         for entry, site in zip(manifest["sites"], tables.sites, strict=True):
             entry |= {"encode_cycles": encode_cycles(site), "decode_cycles": decode_cycles(site)}
-        print_json({**manifest, "image_bytes": images, "bpv_stream": tables.bpv_stream})
+        print_json({**manifest, "image_bytes": images, "bpv_stream": tables.bpv_stream, "bpv_relu": tables.bpv_relu})
         return
     p, source = tables.params, tables.provenance
     typer.echo(f"digest      {digest_of(tables)}")

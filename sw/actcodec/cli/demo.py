@@ -122,6 +122,8 @@ def demo(
             }
         )
     summary: dict[str, Any] = {
+        "command": f"actcodec demo --model {model} --target-bits {target_bits} --recipe {recipe} --codec {codec} "
+        f"--device {device} --image {image} --seed {seed}",
         "network": network.name,
         "dataset": network.dataset,
         "test_images": len(test),
@@ -131,6 +133,7 @@ def demo(
         "accuracy_golden": results["golden"].accuracy,
         "accuracy_golden_w8": results["golden_w8"].accuracy,
         "bits_per_value": tables.bpv_stream,
+        "bpv_relu": tables.bpv_relu,
         "bpv_net": {str(b): tables.bpv_net(b) for b in (1, 16)},
         "ratio_vs_8bit": 8 / tables.bpv_stream,
         "codec_mac_share": tables.provenance.codec_mac_share,

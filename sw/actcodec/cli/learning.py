@@ -144,6 +144,7 @@ def export(
         "digest": digest_of(tables),
         "sites": len(tables.sites),
         "bpv_stream": tables.bpv_stream,
+        "bpv_relu": tables.bpv_relu,
         "bpv_net": {str(batch): tables.bpv_net(batch) for batch in (1, 16)},
         "table_bytes": tables.table_bytes,
         "codec_mac_share": tables.provenance.codec_mac_share,
@@ -200,7 +201,8 @@ def evaluate(
         "divergence": result.divergence,
     }
     if loaded:
-        summary |= {"bpv_stream": loaded.bpv_stream, "bpv_net": {str(b): loaded.bpv_net(b) for b in (1, 16)}}
+        summary |= {"bpv_stream": loaded.bpv_stream, "bpv_relu": loaded.bpv_relu}
+        summary |= {"bpv_net": {str(b): loaded.bpv_net(b) for b in (1, 16)}}
     if json_output:
         print_json(summary)
     else:

@@ -129,6 +129,8 @@ class SiteCodec:
         """
         info = self.site.info
         where = f"site {info.name}"
+        if stream.dtype != np.uint8 or stream.ndim != 1:
+            raise ActcodecError(where, f"stream is {stream.dtype} with {stream.ndim} axes, expected bytes")
         if not 0 <= plane < len(self.site.planes):
             raise ActcodecError(where, f"plane = {plane} is outside 0…{len(self.site.planes) - 1}")
         part = self.site.planes[plane]

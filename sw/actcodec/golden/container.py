@@ -24,7 +24,8 @@ from actcodec.tables.model import Tables
 MAGIC = b"ACF1"
 VERSION = 1
 ORDERS = ("position-major", "block-major")
-_FIELDS = struct.Struct("<4sHH32s4IB3xI2Q")
+_FIELDS = struct.Struct("<4sHH32s4IB3sI2Q")
+_RESERVED = bytes(3)
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _FIELDS.size + _CRC.size
 
@@ -54,6 +55,7 @@ def pack_container(tables: Tables, site_name: str, stream: NDArray[np.uint8]) ->
         info.height,
         info.width,
         ORDERS.index(info.order),
+        _RESERVED,
         info.align_bits,
         sizes.payload_bits,
         sizes.stream_bytes,
@@ -69,9 +71,21 @@ def unpack_container(tables: Tables, content: bytes, where: object) -> Container
     if len(content) < HEADER_BYTES:
         raise ActcodecError(where, f"has {len(content)} bytes, less than the header's {HEADER_BYTES}: truncated")
     head = content[: _FIELDS.size]
-    magic, version, header_bytes, plan, number, channels, height, width, order, align, payload, stream_bytes = (
-        _FIELDS.unpack(head)
-    )
+    (
+        magic,
+        version,
+        header_bytes,
+        plan,
+        number,
+        channels,
+        height,
+        width,
+        order,
+        reserved,
+        align,
+        payload,
+        stream_bytes,
+    ) = _FIELDS.unpack(head)
     if magic != MAGIC:
         raise ActcodecError(where, f"magic = {magic!r} is not {MAGIC!r}: not an .acf file")
     if version != VERSION or header_bytes != HEADER_BYTES:
@@ -84,6 +98,8 @@ def unpack_container(tables: Tables, content: bytes, where: object) -> Container
     found = zlib.crc32(body, zlib.crc32(head))
     if crc != found:
         raise ActcodecError(where, f"CRC-32 = {crc:08x} but the content has {found:08x}: corrupt")
+    if reserved != _RESERVED:
+        raise ActcodecError(where, f"reserved bytes = {reserved.hex()} are not zero")
     digest = digest_of(tables)
     if plan.hex() != digest:
         raise ActcodecError(where, f"plan hash = {plan.hex()[:16]}… is not that of the tables, {digest[:16]}…")

@@ -34,10 +34,21 @@ class _Filler:
     def __post_init__(self) -> None:
         self.entries = {name: [] for name in self.records}
 
-    def used(self, memory: str) -> int:
-        return len(self.entries[memory])
+    def next_entry(self, memory: str, count: int = 1) -> int:
+        """Place of the next entry of a memory, after checking that ``count`` more fit.
+
+        A pointer to no entries at all (``count`` = 0) stays inside the memory, so that it fits its field.
+        """
+        used, depth = len(self.entries[memory]), self.records[memory].depth
+        if used + count > depth:
+            raise ActcodecError(
+                "tables", f"{used + count} entries of memory {memory!r} exceed the codec's depth {depth}"
+            )
+        return min(used, depth - 1)
 
     def add(self, memory: str, **values: int | Sequence[int]) -> None:
+        """Append an entry; ActcodecError where the memory is full."""
+        self.next_entry(memory)
         self.entries[memory].append(self.records[memory].pack(values))
 
 
@@ -65,22 +76,22 @@ def _add_steps(fill: _Filler, steps: Sequence[Step], per_step: Sequence[dict[str
             fill.add("coefficient", matrix=[int(v) for v in operation.ravel()])
 
 
-def _plane_values(fill: _Filler, site: SiteTable, number: int) -> dict[str, int]:
+def _plane_values(fill: _Filler, site: SiteTable, number: int, steps: Sequence[Step]) -> dict[str, int]:
     bits, words = padding_operations(site, site.planes[number])
     if words >= 1 << PAD_WORD_BITS:
         raise ActcodecError(
             f"site {site.info.name}", f"align_bits = {site.info.align_bits} needs {words} padding words a row"
         )
     return {
-        "first_step": fill.used("step"),
-        "first_coefficient": fill.used("coefficient"),
+        "first_step": fill.next_entry("step", len(steps)),
+        "first_coefficient": fill.next_entry("coefficient", sum(step.operations for step in steps)),
         "pad_bits": bits,
         "pad_words": words,
     }
 
 
 def _walk_values(fill: _Filler, site: SiteTable) -> dict[str, int]:
-    first = fill.used("plane")
+    first = fill.next_entry("plane", len(site.planes))
     return {
         "first_plane": first,
         "last_plane": first + len(site.planes) - 1,
@@ -95,8 +106,8 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
     # x enters unsigned: Σ P·(x − zero) + bias = Σ P·x + (bias − zero·ΣP), exact modulo 2^acc_bits.
     bias = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
     for number, plane in enumerate(site.planes):
-        fill.add("plane", **_plane_values(fill, site, number))
         steps = encoder_steps(site, plane)
+        fill.add("plane", **_plane_values(fill, site, number, steps))
         values = [
             {
                 "bias": _pad([_wrap(int(bias[k]), site.params.acc_bits) for k in step.members], rows),
@@ -119,10 +130,10 @@ def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
         shift=info.output_shift,
     )
     for number, plane in enumerate(site.planes):
-        fill.add("plane", **_plane_values(fill, site, number), first_code=fill.used("code"))
-        steps = decoder_steps(site, plane)
+        steps, codes = decoder_steps(site, plane), code_steps(site, plane)
+        values = _plane_values(fill, site, number, steps)
+        fill.add("plane", **values, first_code=fill.next_entry("code", len(codes)))
         _add_steps(fill, steps, [{"bias": _pad([int(arrays.bias_out[c]) for c in s.members], lanes)} for s in steps])
-        codes = code_steps(site, plane)
         for place, members in enumerate(codes):
             fill.add(
                 "code",
@@ -137,10 +148,6 @@ def _words(fill: _Filler, params: CodecParams) -> NDArray[np.uint8]:
     content: list[bytes] = []
     for number, (name, record) in enumerate(fill.records.items()):
         entries = fill.entries[name]
-        if len(entries) > record.depth:
-            raise ActcodecError(
-                "tables", f"{len(entries)} entries of memory {name!r} exceed the codec's depth {record.depth}"
-            )
         if not entries:
             continue
         header = number | len(entries) << (HEADER_MEMORY_BITS + HEADER_FIRST_BITS)

@@ -211,6 +211,9 @@ def load_tables(directory: Path) -> Tables:
         sites.append(site)
     tables = Tables(manifest.codec, tuple(sites), manifest.provenance, manifest.residency, manifest.transaction_bytes)
     _check_images(directory, manifest, tables)
+    # The parser takes "64" for 64 and true for 1; what it took must still be what the digest was made of.
+    if digest_of(tables) != manifest.digest:
+        raise ActcodecError(path, f"digest = {manifest.digest[:16]}… names other content than these values")
     return tables
 
 

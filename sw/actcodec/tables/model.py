@@ -180,7 +180,7 @@ class SiteTable:
             self._check_diagonal()
 
     def _check_diagonal(self) -> None:
-        """Identity and bypass hold one multiplication a channel; bypass returns every byte unchanged."""
+        """Identity and bypass hold one multiplication a channel; bypass returns every byte of low…high unchanged."""
         transform, arrays = self.info.transform, self.arrays
         if self.coefficients != self.info.channels:
             raise self._fail(f"transform = {transform!r} needs K = C, got K = {self.coefficients}")
@@ -341,6 +341,18 @@ class Tables:
     def bpv_stream(self) -> float:
         """8 · stream bytes / values."""
         return 8 * self.stream_bytes / self.values
+
+    @property
+    def bpv_relu(self) -> float | None:
+        """bpv_stream over outputs of a ReLU (low = zero) only, the narrower count of published figures.
+
+        None where there is no such site.
+        """
+        sites = [site for site in self.sites if site.info.low == site.info.zero]
+        if not sites:
+            return None
+        stream = sum(site.sizes(self.transaction_bytes).stream_bytes for site in sites)
+        return 8 * stream / sum(site.info.values for site in sites)
 
     def bpv_net(self, batch: int) -> float:
         """8 · (stream bytes + table bytes / batch) / values: tables reloaded once a batch."""
