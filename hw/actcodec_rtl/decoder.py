@@ -43,7 +43,7 @@ class Decoder(Block):
         Number of the site to decode one frame of. Its tables must be loaded.
     i
         Words of the stream (`word_layout`), row padding included; ``last`` is not looked at. Words of the next
-        frame may follow at once: up to three are taken ahead.
+        frame may follow at once: up to four are taken ahead.
     o
         Activations (`beat_layout`) in the order in which the encoder takes them; ``last`` on the frame's last
         beat; lanes beyond a block's last channel hold a value without meaning.
@@ -189,7 +189,7 @@ class Decoder(Block):
                     m.d.sync += stages.acc[lane].eq(base + stages.sum[lane])
             m.d.sync += [
                 stages.done_valid.eq(stages.add_valid & stages.add.last),
-                stages.done_last.eq(stages.add.data_end),
+                stages.done_last.eq(stages.add.closes),
                 stages.done_site.eq(stages.add_site),
             ]
 

@@ -168,7 +168,7 @@ class Encoder(Block):
             m.d.sync += [
                 stages.code_valid.eq(stages.done_valid),
                 stages.code_pad_bits.eq(Mux(stages.done.pad, stages.done.pad_bits, 0)),
-                stages.code_last.eq(stages.done.frame_end),
+                stages.code_last.eq(stages.done.closes),
             ]
 
         # Stage 5, concatenate the codes of the step, each shifted by the widths before it.

@@ -10,11 +10,11 @@ from actcodec.tables.records import Record, bits_for
 
 
 def record_layout(record: Record) -> data.StructLayout:
-    """The record as a struct, field for field; a field with a count becomes an array."""
+    """The record as a struct, field for field; a field with a count, be it 1, becomes an array."""
     members: dict[str, ShapeLike] = {}
     for field in record.fields:
         shape = signed(field.bits) if field.signed else unsigned(field.bits)
-        members[field.name] = shape if field.count == 1 else data.ArrayLayout(shape, field.count)
+        members[field.name] = shape if field.count is None else data.ArrayLayout(shape, field.count)
     return data.StructLayout(members)
 
 
@@ -39,8 +39,8 @@ def operation_layout(params: CodecParams, largest_index: int) -> data.StructLayo
     """One cycle's work, as the sequencer hands it to a pipeline.
 
     ``pad``: append or skip ``pad_bits`` bits, no arithmetic. Otherwise a MAC operation on index ``index`` of its
-    step (taken from the stream if ``fresh``), the ``first`` or ``last`` of the step. ``data_end``: last MAC
-    operation of the frame; ``frame_end``: last operation of the frame.
+    step (taken from the stream if ``fresh``), the ``first`` or ``last`` of the step. ``closes``: the frame's
+    last output comes of this operation.
     """
     return data.StructLayout(
         {
@@ -50,7 +50,6 @@ def operation_layout(params: CodecParams, largest_index: int) -> data.StructLayo
             "fresh": 1,
             "first": 1,
             "last": 1,
-            "data_end": 1,
-            "frame_end": 1,
+            "closes": 1,
         }
     )

@@ -16,8 +16,8 @@ class Packer(Block):
     """Appends chunks to a register of two words, least significant bit first, and hands full words out.
 
     One chunk and one word a cycle: a chunk is accepted whenever the register, less the word that leaves in the
-    same cycle, still holds at most one word. The chunk marked ``last`` must end on a word boundary; the word
-    that it completes is marked ``last``.
+    same cycle, still holds at most one word, and no last word is waiting to leave. The chunk marked ``last`` must
+    complete a word, which is then marked ``last``.
 
     Ports: ``i``, stream of chunks (`chunk_layout`); ``o``, stream of words (`word_layout`), combinational ready.
     Latency: a word is valid in the cycle after the chunk that completes it.
@@ -49,7 +49,8 @@ class Packer(Block):
             leave.eq(self.o.valid & self.o.ready),
             kept.eq(Mux(leave, held >> word, held)),
             kept_fill.eq(Mux(leave, fill - word, fill)),
-            self.i.ready.eq(kept_fill <= word),
+            # The frame's last word leaves before a bit of the next frame enters: one flag is enough for it.
+            self.i.ready.eq((kept_fill <= word) & (~last | (leave & self.o.payload.last))),
             enter.eq(self.i.valid & self.i.ready),
             end_fill.eq(kept_fill + Mux(enter, self.i.payload.count, 0)),
         ]
@@ -58,7 +59,7 @@ class Packer(Block):
             fill.eq(end_fill),
         ]
         with m.If(enter & self.i.payload.last):
-            # A frame without a single bit has no last word.
+            # Nothing to mark must not stop the packer for ever.
             m.d.sync += last.eq(end_fill != 0)
         with m.Elif(leave & self.o.payload.last):
             m.d.sync += last.eq(0)

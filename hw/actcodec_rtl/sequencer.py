@@ -70,15 +70,13 @@ class Sequencer(Block):
         index = Signal.like(next_index)
 
         row_end = Signal()
-        padded = Signal()
         last_row = Signal()
         position_done = Signal()
         fire = Signal()
         m.d.comb += [
             index.eq(Mux(step_begins, step.first, next_index)),
             row_end.eq(x == site.last_x),
-            padded.eq((plane.pad_bits != 0) | (plane.pad_words != 0)),
-            last_row.eq((y == site.last_y) & (plane_number == site.last_plane)),
+            last_row.eq(y == site.last_y),
             fire.eq(self.operation.valid & self.operation.ready),
             self.coefficient_addr.eq(coefficient),
             op["index"].eq(index),
@@ -111,8 +109,7 @@ class Sequencer(Block):
                     op["first"].eq(step_begins),
                     op["last"].eq(index == step.last),
                     position_done.eq(op["last"] & step.position_end),
-                    op["data_end"].eq(position_done & row_end & last_row),
-                    op["frame_end"].eq(op["data_end"] & ~padded),
+                    op["closes"].eq(op["last"] & step.closes & row_end & last_row & plane.closes_step),
                     self.coefficient_en.eq(fire),
                     self.step_en.eq(fire & op["last"]),
                     self.step_addr.eq(Mux(step.position_end, plane.first_step, step_number + 1)),
@@ -139,7 +136,7 @@ class Sequencer(Block):
                     self.operation.valid.eq(1),
                     op["pad"].eq(1),
                     op["pad_bits"].eq(plane.pad_bits),
-                    op["frame_end"].eq(last_row & (plane.pad_words == 0)),
+                    op["closes"].eq(plane.closes_pad & last_row & (plane.pad_words == 0)),
                 ]
                 with m.If(fire):
                     with m.If(plane.pad_words != 0):
@@ -151,7 +148,7 @@ class Sequencer(Block):
                     self.operation.valid.eq(1),
                     op["pad"].eq(1),
                     op["pad_bits"].eq(self._params.word_bits),
-                    op["frame_end"].eq(last_row & (pad_word + 1 == plane.pad_words)),
+                    op["closes"].eq(plane.closes_pad & last_row & (pad_word + 1 == plane.pad_words)),
                 ]
                 with m.If(fire):
                     m.d.sync += pad_word.eq(pad_word + 1)

@@ -45,15 +45,19 @@ def _priority_muxes(text: str) -> str:
 def _plain_names(text: str, top: str) -> str:
     """Escaped identifiers as plain ones: ``\\p.data[0]`` → p_data_0, ``\\$3`` → w_3.
 
-    A name that is taken gets a number; names are looked at in the whole text, so that modules never clash.
+    A name that is taken gets a number; names are looked at in the whole text, so that modules never clash. A name
+    without any special character was escaped because it is a keyword, and stays as it is.
     """
     taken = set(_IDENTIFIER.findall(_ESCAPED.sub(" ", text)))
     names: dict[str, str] = {}
     for escaped in sorted(set(_ESCAPED.findall(text))):
+        if re.fullmatch(r"[A-Za-z_]\w*", escaped):
+            continue
         plain = re.sub(r"\W+", "_", escaped.removeprefix(f"{top}.")).strip("_")
         if escaped.startswith(f"{top}."):
             plain = f"actcodec_{plain}"
-        if not re.match(r"[A-Za-z_]", plain):
+        # One bare word could be a keyword.
+        if plain.isalpha() or not re.match(r"[A-Za-z_]", plain):
             plain = f"w_{plain}"
         unique, number = plain, 1
         while unique in taken:
@@ -61,4 +65,4 @@ def _plain_names(text: str, top: str) -> str:
             unique = f"{plain}_{number}"
         taken.add(unique)
         names[escaped] = unique
-    return _ESCAPED.sub(lambda match: f"{names[match[1]]} ", text)
+    return _ESCAPED.sub(lambda match: f"{names[match[1]]} " if match[1] in names else match[0], text)

@@ -27,8 +27,8 @@ def values_of(rng: random.Random, record: Record) -> dict[str, int | list[int]]:
     """Random numbers for every field, the ends of its range among them."""
     found: dict[str, int | list[int]] = {}
     for field in record.fields:
-        numbers = [field_value(rng, field) for _ in range(field.count)]
-        found[field.name] = numbers if field.count > 1 else numbers[0]
+        many = field.count is not None
+        found[field.name] = [field_value(rng, field) for _ in range(field.count)] if many else field_value(rng, field)
     return found
 
 

@@ -26,11 +26,28 @@ class Kind:
     image: Callable[..., Any]
     steps: Callable[..., list[Step]]
     largest_index: Callable[[CodecParams], int]
+    closes: Callable[[SiteTable, int, int | None, bool], bool]
+    """Site, plane, step (None for padding), whether it is padding: the frame's output ends there."""
+
+
+def encoder_closes(site: SiteTable, plane: int, step: int | None, padding: bool) -> bool:
+    """The last padding of the last plane that stores bits; where it has none, the last step that keeps a code."""
+    storing = [n for n, p in enumerate(site.planes) if p.position_bits]
+    if not storing or plane != storing[-1] or padding != any(padding_operations(site, site.planes[plane])):
+        return False
+    codes = [bool(s.members) for s in encoder_steps(site, site.planes[plane])]
+    return padding or (step is not None and codes[step] and not any(codes[step + 1 :]))
+
+
+def decoder_closes(site: SiteTable, plane: int, step: int | None, padding: bool) -> bool:
+    """The last step of the last plane, whatever padding follows."""
+    last = len(decoder_steps(site, site.planes[plane])) - 1
+    return plane == len(site.planes) - 1 and step == last and not padding
 
 
 KINDS = {
-    "encoder": Kind(encoder_records, encoder_image, encoder_steps, lambda p: p.beats_per_block),
-    "decoder": Kind(decoder_records, decoder_image, decoder_steps, lambda p: p.steps_per_block),
+    "encoder": Kind(encoder_records, encoder_image, encoder_steps, lambda p: p.beats_per_block, encoder_closes),
+    "decoder": Kind(decoder_records, decoder_image, decoder_steps, lambda p: p.steps_per_block, decoder_closes),
 }
 
 
@@ -71,26 +88,26 @@ def operations(kind: Kind, site: SiteTable) -> Iterator[Operation]:
         bits, words = padding_operations(site, plane)
         pads = [count for count in (bits, *[site.params.word_bits] * words) if count]
         for y in range(height):
-            final_row = number == len(site.planes) - 1 and y == height - 1
+            final_row = y == height - 1
             for x in range(width):
-                for step in steps:
+                for place, step in enumerate(steps):
                     for index in range(step.first, step.last + 1):
-                        ends = final_row and x == width - 1 and step is steps[-1] and index == step.last
+                        last_here = final_row and x == width - 1 and index == step.last
                         values = {
                             "pad": 0,
                             "index": index,
                             "fresh": index >= step.fresh,
                             "first": index == step.first,
                             "last": index == step.last,
-                            "data_end": ends,
-                            "frame_end": ends and not pads,
+                            "closes": last_here and kind.closes(site, number, place, False),
                         }
                         entries = step.matrix[index - step.first].ravel()
                         packed = int.from_bytes(entries.astype("int8").tobytes(), "little")
                         begins = y == x == 0 and step is steps[0] and index == step.first
                         yield Operation(values, packed, begins)
             for n, count in enumerate(pads):
-                yield Operation({"pad": 1, "pad_bits": count, "frame_end": final_row and n == len(pads) - 1}, None)
+                closes = final_row and n == len(pads) - 1 and kind.closes(site, number, None, True)
+                yield Operation({"pad": 1, "pad_bits": count, "closes": closes}, None)
 
 
 @pytest.mark.parametrize("config", CONFIGS)

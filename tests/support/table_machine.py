@@ -25,19 +25,13 @@ def unpack_entry(record: Record, value: int) -> Entry:
     position = 0
     for field in record.fields:
         numbers = []
-        for _ in range(field.count):
+        for _ in range(1 if field.count is None else field.count):
             number = take_bits(value, position, field.bits)
             position += field.bits
             numbers.append(number - (1 << field.bits) if field.signed and number >> (field.bits - 1) else number)
-        fields[field.name] = numbers[0] if field.count == 1 and field.name in SCALARS else numbers
+        fields[field.name] = numbers[0] if field.count is None else numbers
     assert value >> position == 0
     return fields
-
-
-SCALARS = {
-    "first_plane", "last_plane", "last_x", "last_y", "first_step", "first_coefficient", "first_code", "pad_bits",
-    "pad_words", "first", "last", "fresh", "position_end", "zero", "low", "high",
-}  # fmt: skip
 
 
 def load_image(image: NDArray[np.uint8], records: Mapping[str, Record], params: CodecParams) -> dict[str, list[Entry]]:
@@ -136,7 +130,7 @@ def run_decoder(
                             code_step += 1
                         for lane in range(lanes):
                             acc[lane] += sum(matrix[r * lanes + lane] * kept[i][r] for r in range(rows))
-                    out = [_rounded(_wrapped(a, params.acc_bits), site["shift"][0]) + site["zero"] for a in acc]
+                    out = [_rounded(_wrapped(a, params.acc_bits), site["shift"]) + site["zero"] for a in acc]
                     beats.append([min(max(v, site["low"]), site["high"]) for v in out])
             for _ in range(plane["pad_bits"] + plane["pad_words"] * params.word_bits):
                 next(bits)

@@ -3,6 +3,8 @@
     encode = Σ_planes H·(W·ops + pads) + (planes − 1)·PLANE_GAP + ENCODER_LATENCY
     decode = the same with DECODER_LATENCY, less the pads of the last row: they follow the last beat
 
+less, in the encoder, the operations after the last that stores a bit (trailing blocks without coefficients),
+
 from the cycle in which the start command is accepted to the one in which the last word (beat) leaves, both
 included, with inputs always valid and outputs always ready. ``ops`` are the operations of one position
 (`actcodec.tables.program`; for a dense block ⌈K_j/rows⌉·⌈C_j/lanes⌉), ``pads`` the padding operations of a row.
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable
-from actcodec.tables.program import Step, decoder_steps, encoder_steps, padding_operations
+from actcodec.tables.program import Step, decoder_steps, encoder_end, encoder_steps, padding_operations
 
 PLANE_GAP = 1
 """Cycles without an operation between two planes."""
@@ -36,9 +38,14 @@ def _plane_cycles(site: SiteTable, plane: Plane, steps: list[Step]) -> int:
 
 
 def encode_cycles(site: SiteTable) -> int:
-    """Cycles to encode one image of the site."""
-    work = sum(_plane_cycles(site, plane, encoder_steps(site, plane)) for plane in site.planes)
-    return work + (len(site.planes) - 1) * PLANE_GAP + ENCODER_LATENCY
+    """Cycles to encode one image of the site; 0 where it stores nothing, as no word ever leaves."""
+    end = encoder_end(site)
+    if end is None:
+        return 0
+    steps = [encoder_steps(site, plane) for plane in site.planes[: end.plane + 1]]
+    work = sum(_plane_cycles(site, plane, part) for plane, part in zip(site.planes, steps, strict=False))
+    after = 0 if end.padded else _operations(steps[-1][end.step + 1 :])
+    return work - after + end.plane * PLANE_GAP + ENCODER_LATENCY
 
 
 def decode_cycles(site: SiteTable) -> int:

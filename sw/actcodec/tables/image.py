@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from actcodec.errors import ActcodecError
 from actcodec.params import CodecParams
 from actcodec.tables.model import SiteTable
-from actcodec.tables.program import Step, code_steps, decoder_steps, encoder_steps, padding_operations
+from actcodec.tables.program import (
+    Step,
+    code_steps,
+    decoder_steps,
+    encoder_end,
+    encoder_steps,
+    padding_operations,
+)
 from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, encoder_records
 
 HEADER_MEMORY_BITS = 8
@@ -62,7 +69,7 @@ def _pad(values: Sequence[int], count: int) -> list[int]:
     return [int(v) for v in values] + [0] * (count - len(values))
 
 
-def _add_steps(fill: _Filler, steps: Sequence[Step], per_step: Sequence[dict[str, list[int]]]) -> None:
+def _add_steps(fill: _Filler, steps: Sequence[Step], end: int, per_step: Sequence[dict[str, list[int]]]) -> None:
     for number, (step, values) in enumerate(zip(steps, per_step, strict=True)):
         fill.add(
             "step",
@@ -70,6 +77,7 @@ def _add_steps(fill: _Filler, steps: Sequence[Step], per_step: Sequence[dict[str
             last=step.last,
             fresh=step.fresh,
             position_end=int(number == len(steps) - 1),
+            closes=int(number == end),
             **values,
         )
         for operation in step.matrix:
@@ -105,9 +113,17 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
     fill.add("site", **_walk_values(fill, site))
     # x enters unsigned: Σ P·(x − zero) + bias = Σ P·x + (bias − zero·ΣP), exact modulo 2^acc_bits.
     bias = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
+    end = encoder_end(site)
     for number, plane in enumerate(site.planes):
         steps = encoder_steps(site, plane)
-        fill.add("plane", **_plane_values(fill, site, number, steps))
+        ends_here = end is not None and number == end.plane
+        padded = end is not None and end.padded
+        fill.add(
+            "plane",
+            **_plane_values(fill, site, number, steps),
+            closes_step=int(ends_here and not padded),
+            closes_pad=int(ends_here and padded),
+        )
         values = [
             {
                 "bias": _pad([_wrap(int(bias[k]), site.params.acc_bits) for k in step.members], rows),
@@ -116,7 +132,7 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
             }
             for step in steps
         ]
-        _add_steps(fill, steps, values)
+        _add_steps(fill, steps, -1 if end is None or not ends_here else end.step, values)
 
 
 def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
@@ -132,8 +148,15 @@ def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
     for number, plane in enumerate(site.planes):
         steps, codes = decoder_steps(site, plane), code_steps(site, plane)
         values = _plane_values(fill, site, number, steps)
-        fill.add("plane", **values, first_code=fill.next_entry("code", len(codes)))
-        _add_steps(fill, steps, [{"bias": _pad([int(arrays.bias_out[c]) for c in s.members], lanes)} for s in steps])
+        fill.add(
+            "plane",
+            **values,
+            closes_step=int(number == len(site.planes) - 1),
+            closes_pad=0,
+            first_code=fill.next_entry("code", len(codes)),
+        )
+        biases = [{"bias": _pad([int(arrays.bias_out[c]) for c in s.members], lanes)} for s in steps]
+        _add_steps(fill, steps, len(steps) - 1, biases)
         for place, members in enumerate(codes):
             fill.add(
                 "code",

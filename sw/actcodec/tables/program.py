@@ -125,6 +125,28 @@ def code_steps(site: SiteTable, plane: Plane) -> list[tuple[int, ...]]:
     return found
 
 
+@dataclass(frozen=True)
+class OutputEnd:
+    """Where the encoder's last bit comes from: plane, step of its last position, or the padding behind it."""
+
+    plane: int
+    step: int
+    padded: bool
+
+
+def encoder_end(site: SiteTable) -> OutputEnd | None:
+    """The end of the encoder's output; None where the site stores nothing.
+
+    What follows it (planes and steps of blocks that keep no coefficient) gives the stream nothing.
+    """
+    stored = [number for number, plane in enumerate(site.planes) if plane.position_bits]
+    if not stored:
+        return None
+    plane = site.planes[stored[-1]]
+    steps = [number for number, step in enumerate(encoder_steps(site, plane)) if step.members]
+    return OutputEnd(stored[-1], steps[-1], any(padding_operations(site, plane)))
+
+
 def padding_operations(site: SiteTable, plane: Plane) -> tuple[int, int]:
     """(bits of the first padding operation of a row, whole padding words after it); 0 bits = no such operation."""
     words, bits = divmod(plane.padding_bits(site.info.width), site.params.word_bits)

@@ -25,12 +25,18 @@ PAD_WORD_BITS = 8
 
 @dataclass(frozen=True)
 class Field:
-    """``count`` integers of ``bits`` bits each, the first one least significant."""
+    """An integer of ``bits`` bits, or an array of ``count`` of them, the first one least significant."""
 
     name: str
     bits: int
     signed: bool = False
-    count: int = 1
+    count: int | None = None
+    """None: a single integer. An array of one is still an array."""
+
+    @property
+    def total_bits(self) -> int:
+        """Bits of the whole field."""
+        return self.bits * (1 if self.count is None else self.count)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class Record:
     @property
     def bits(self) -> int:
         """Bits of an entry."""
-        return sum(field.bits * field.count for field in self.fields)
+        return sum(field.total_bits for field in self.fields)
 
     def words(self, word_bits: int) -> int:
         """Bus words that carry one entry."""
@@ -58,8 +64,9 @@ class Record:
         for field in self.fields:
             value = values[field.name]
             numbers = [value] if isinstance(value, int) else list(value)
-            if len(numbers) != field.count:
-                raise ValueError(f"record {self.name}.{field.name}: {len(numbers)} of {field.count} values")
+            wanted = 1 if field.count is None else field.count
+            if len(numbers) != wanted:
+                raise ValueError(f"record {self.name}.{field.name}: {len(numbers)} of {wanted} values")
             low, high = (
                 (-(1 << (field.bits - 1)), (1 << (field.bits - 1)) - 1)
                 if field.signed
@@ -92,21 +99,31 @@ def _walk_fields(p: CodecParams) -> tuple[Field, ...]:
 
 
 def _plane_fields(p: CodecParams) -> tuple[Field, ...]:
+    """Where a plane's entries begin, how its rows are padded, and whether the frame's output ends in it.
+
+    ``closes_step``: with the step marked ``closes`` of its last position; ``closes_pad``: with its last padding.
+    """
     return (
         Field("first_step", bits_for(p.step_depth - 1)),
         Field("first_coefficient", bits_for(p.coefficient_depth - 1)),
         Field("pad_bits", bits_for(p.word_bits)),
         Field("pad_words", PAD_WORD_BITS),
+        Field("closes_step", 1),
+        Field("closes_pad", 1),
     )
 
 
 def _range_fields(largest: int) -> tuple[Field, ...]:
-    """Inner range of a step: indices first…last, of which those from ``fresh`` on are taken from the stream."""
+    """Inner range of a step: indices first…last, of which those from ``fresh`` on are taken from the stream.
+
+    ``position_end``: the last step of a position; ``closes``: the last one that gives the output anything.
+    """
     return (
         Field("first", bits_for(largest - 1)),
         Field("last", bits_for(largest - 1)),
         Field("fresh", bits_for(largest)),
         Field("position_end", 1),
+        Field("closes", 1),
     )
 
 
