@@ -20,7 +20,7 @@ from actcodec_rtl.counters import Counters, counters_layout
 from actcodec_rtl.layouts import beat_layout, operation_layout, record_layout, word_layout
 from actcodec_rtl.prefix import offsets
 from actcodec_rtl.requantize import ActivationRequantizer
-from actcodec_rtl.sequencer import MEMORIES, Sequencer
+from actcodec_rtl.sequencer import Sequencer
 from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.store import TableStore
 from actcodec_rtl.unpacker import Unpacker
@@ -81,16 +81,7 @@ class Decoder(Block):
         connect(m, wiring.flipped(self.i), skid_in.i)
         connect(m, skid_in.o, unpacker.i)
         connect(m, skid_out.o, wiring.flipped(self.o))
-        for name in MEMORIES:
-            m.d.comb += [
-                getattr(store, f"{name}_en").eq(getattr(sequencer, f"{name}_en")),
-                getattr(store, f"{name}_addr").eq(getattr(sequencer, f"{name}_addr")),
-                getattr(sequencer, f"{name}_data").eq(getattr(store, f"{name}_data")),
-            ]
-        m.d.comb += [
-            store.coefficient_en.eq(sequencer.coefficient_en),
-            store.coefficient_addr.eq(sequencer.coefficient_addr),
-        ]
+        sequencer.read_tables(m, store)
 
         advance = Signal()
         stages = _Stages(p)

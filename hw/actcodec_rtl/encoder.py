@@ -18,7 +18,7 @@ from actcodec_rtl.layouts import beat_layout, chunk_layout, operation_layout, re
 from actcodec_rtl.packer import Packer
 from actcodec_rtl.prefix import offsets
 from actcodec_rtl.requantize import CodeRequantizer
-from actcodec_rtl.sequencer import MEMORIES, Sequencer
+from actcodec_rtl.sequencer import Sequencer
 from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.store import TableStore
 
@@ -77,16 +77,7 @@ class Encoder(Block):
         connect(m, wiring.flipped(self.start), sequencer.start)
         connect(m, packer.o, skid.i)
         connect(m, skid.o, wiring.flipped(self.o))
-        for name in MEMORIES:
-            m.d.comb += [
-                getattr(store, f"{name}_en").eq(getattr(sequencer, f"{name}_en")),
-                getattr(store, f"{name}_addr").eq(getattr(sequencer, f"{name}_addr")),
-                getattr(sequencer, f"{name}_data").eq(getattr(store, f"{name}_data")),
-            ]
-        m.d.comb += [
-            store.coefficient_en.eq(sequencer.coefficient_en),
-            store.coefficient_addr.eq(sequencer.coefficient_addr),
-        ]
+        sequencer.read_tables(m, store)
 
         # One enable moves the whole pipeline: it stands still only while the packer cannot take the last stage.
         advance = Signal()

@@ -10,6 +10,7 @@ from actcodec.params import CodecParams
 from actcodec.tables.records import PAD_WORD_BITS, Record, bits_for
 from actcodec_rtl.component import Block
 from actcodec_rtl.layouts import operation_layout, record_layout
+from actcodec_rtl.store import TableStore
 
 MEMORIES = ("site", "plane", "step")
 """Memories whose read ports the sequencer drives."""
@@ -156,6 +157,19 @@ class Sequencer(Block):
                         m.d.sync += pad_word.eq(0)
                         self._finish_row(m, plane_number, y)
         return m
+
+    def read_tables(self, m: Module, store: TableStore) -> None:
+        """Connect the memories' read ports; the data of the coefficients goes to the pipeline."""
+        for name in MEMORIES:
+            m.d.comb += [
+                getattr(store, f"{name}_en").eq(getattr(self, f"{name}_en")),
+                getattr(store, f"{name}_addr").eq(getattr(self, f"{name}_addr")),
+                getattr(self, f"{name}_data").eq(getattr(store, f"{name}_data")),
+            ]
+        m.d.comb += [
+            store.coefficient_en.eq(self.coefficient_en),
+            store.coefficient_addr.eq(self.coefficient_addr),
+        ]
 
     def _finish_row(self, m: Module, plane_number: Signal, y: Signal) -> None:
         """Statements for the cycle of a row's last operation: next row, next plane or end of the frame."""

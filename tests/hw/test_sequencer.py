@@ -14,7 +14,7 @@ from actcodec.tables.image import decoder_image, encoder_image
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import Step, decoder_steps, encoder_steps, padding_operations
 from actcodec.tables.records import decoder_records, encoder_records
-from actcodec_rtl.sequencer import MEMORIES, Sequencer
+from actcodec_rtl.sequencer import Sequencer
 from actcodec_rtl.store import TableStore
 from support.frames import CONFIGS, integers, tables_with_edges
 from support.streams import Bench, Sink, Source, fields, simulate
@@ -63,11 +63,7 @@ class SequencerWithTables(Elaboratable):
         m = Module()
         m.submodules.store = store = self.store
         m.submodules.sequencer = sequencer = self.sequencer
-        for name in (*MEMORIES, "coefficient"):
-            for port in ("en", "addr"):
-                m.d.comb += getattr(store, f"{name}_{port}").eq(getattr(sequencer, f"{name}_{port}"))
-        for name in MEMORIES:
-            m.d.comb += getattr(sequencer, f"{name}_data").eq(getattr(store, f"{name}_data"))
+        sequencer.read_tables(m, store)
         return m
 
 
