@@ -1,134 +1,19 @@
-"""The encoder in the simulator: words, `last`, cycles and counters of every kind of site."""
+"""What only the encoder does; the rest is in test_codec.py."""
 
-import pytest
-
-from actcodec.params import CodecParams, load_params
-from support.frames import (
-    CONFIGS,
-    ENCODER,
-    ODD_BUILDS,
-    Player,
-    frames_of,
-    large_and_small,
-    sites_without_bits_at_the_end,
-    tables_of,
-    tables_with_edges,
-)
+from support.frames import ENCODER, Player, large_and_small
 
 
-@pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_every_site_without_stalls_gives_the_golden_words_in_the_cycles_of_the_formula(config: str, seed: int) -> None:
-    tables = tables_with_edges(config, seed)
+def test_stalls_on_both_sides_are_counted() -> None:
+    tables, (large, small) = large_and_small("tiny")
 
     async def script(player: Player) -> None:
         await player.load(tables)
-        run = player.start(frames_of(tables, seed))
+        run = player.start([large, small], input_stall=0.4, output_stall=0.6)
         await run.finish()
-        run.check()
-        assert [measured for measured, _ in run.cycles()] == [formula for _, formula in run.cycles()]
-        counters = player.counters()
-        assert counters["output_stalls"] == 0 and counters.items() >= run.truth().items()
-        # Before the first start and after the last frame the block is not waiting for activations.
-        assert counters["input_stalls"] == 0
-
-    Player(ENCODER, tables.params).play(script)
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize(("input_stall", "output_stall"), [(0.0, 0.9), (0.5, 0.4)])
-def test_stalls_change_no_word_and_are_counted(config: str, input_stall: float, output_stall: float) -> None:
-    tables = tables_with_edges(config, 3)
-
-    async def script(player: Player) -> None:
-        await player.load(tables, stall=0.5)
-        run = player.start(frames_of(tables, 3), input_stall, output_stall, seed=3)
-        await run.finish()
-        run.check()
         stalls = {"input_stalls": run.inputs.starved, "output_stalls": run.outputs.held}
         assert player.counters() == run.truth() | stalls
 
     Player(ENCODER, tables.params).play(script)
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_frame_that_starts_while_the_one_before_waits_to_leave_keeps_last_in_its_place(config: str) -> None:
-    tables, (large, small) = large_and_small(config)
-
-    async def script(player: Player) -> None:
-        await player.load(tables)
-        run = player.start([small, large, small])
-        for frames_taken, words in ((1, len(small.words)), (2, len(small.words) + len(large.words))):
-            # One output more than the output buffer holds stays back until the next frame can go no further.
-            await run.bench.until(lambda words=words: len(run.outputs.taken) >= words - 3)
-            run.outputs.stall = 1.0
-            await run.bench.until(lambda count=frames_taken: len(run.starts.taken_at) > count)
-            await run.bench.step(60)
-            run.outputs.stall = 0.0
-        await run.finish()
-        run.check()
-
-    Player(ENCODER, tables.params).play(script)
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_reset_in_the_middle_of_a_frame_leaves_nothing_behind(config: str) -> None:
-    tables, (large, small) = large_and_small(config)
-
-    async def script(player: Player) -> None:
-        await player.load(tables)
-        for cut in range(4, 60, 11):
-            await player.start([large], output_stall=0.3, seed=cut).bench.step(cut)
-            await player.reset()
-            assert not any(player.counters().values())
-            run = player.start([small, large])
-            await run.finish()
-            run.check()
-            assert player.counters().items() >= run.truth().items()
-            await player.reset()
-
-    Player(ENCODER, tables.params).play(script)
-
-
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_site_whose_last_block_stores_nothing_still_marks_its_last_word(config: str) -> None:
-    tables, frames = sites_without_bits_at_the_end(config)
-
-    async def script(player: Player) -> None:
-        await player.load(tables)
-        run = player.start(frames)
-        await run.finish()
-        run.check()
-
-    Player(ENCODER, tables.params).play(script)
-
-
-@pytest.mark.parametrize("build", ODD_BUILDS, ids=lambda p: f"{p.lanes}x{p.rows} of {p.block}")
-def test_a_single_row_a_single_lane_and_sizes_that_are_no_powers_of_two_work(build: CodecParams) -> None:
-    tables = tables_of(build, 7)
-
-    async def script(player: Player) -> None:
-        await player.load(tables)
-        run = player.start(frames_of(tables, 7)[:5])
-        await run.finish()
-        run.check()
-        assert [measured for measured, _ in run.cycles()] == [formula for _, formula in run.cycles()]
-
-    Player(ENCODER, build).play(script)
-
-
-def test_tables_can_be_replaced_between_frames() -> None:
-    params = load_params("tiny")
-
-    async def script(player: Player) -> None:
-        for seed in (5, 6):
-            tables = tables_of(params, seed)
-            await player.load(tables)
-            run = player.start(frames_of(tables, seed)[:4])
-            await run.finish()
-            run.check()
-
-    Player(ENCODER, params).play(script)
 
 
 def test_the_block_takes_no_activation_before_it_is_started() -> None:
