@@ -6,10 +6,14 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
 
@@ -98,3 +102,16 @@ def read_json(source: Path) -> Any:
         return json.loads(read_bytes(source))
     except (ValueError, RecursionError) as error:
         raise ActcodecError(source, f"is not JSON: {error}") from error
+
+
+def read_array(source: Path) -> NDArray[Any]:
+    """The array of a ``.npy`` file; ActcodecError where it is missing, no array, an archive, or needs pickle."""
+    try:
+        loaded = np.load(source, allow_pickle=False)
+    except OSError as error:
+        raise ActcodecError(source, f"cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise ActcodecError(source, f"is not a .npy array: {error}") from error
+    if not isinstance(loaded, np.ndarray):
+        raise ActcodecError(source, "is an archive, expected one .npy array")
+    return loaded

@@ -11,7 +11,10 @@ import pytest
 from actcodec.tables import load_tables
 from e2e.conftest import Cli
 
-VERBS = ("train", "learn", "export", "eval", "inspect", "encode", "decode", "rtl", "cosim", "traffic", "report", "demo")
+VERBS = (
+    "train", "learn", "export", "eval", "inspect", "encode", "decode", "baseline", "rtl", "cosim", "traffic", "report",
+    "demo",
+)  # fmt: skip
 
 
 def _refused(result: object, *words: str) -> None:

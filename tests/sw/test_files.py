@@ -2,10 +2,20 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from actcodec.errors import ActcodecError
-from actcodec.files import atomic_directory, atomic_path, read_bytes, read_json, write_bytes, write_json, write_text
+from actcodec.files import (
+    atomic_directory,
+    atomic_path,
+    read_array,
+    read_bytes,
+    read_json,
+    write_bytes,
+    write_json,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -134,3 +144,27 @@ def test_a_file_that_is_not_json_is_refused_on_one_line(tmp_path, content):
 
 def test_an_error_is_one_line():
     assert str(ActcodecError("site a", "x\ny")) == "site a: x y"
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 not an archive", b"\x93NUMPY\x01\x00v\x00{'descr'"])
+def test_what_is_not_an_array_is_refused(tmp_path, content):
+    path = tmp_path / "x.npy"
+    path.write_bytes(content)
+    with pytest.raises(ActcodecError, match=r"x\.npy: is not a \.npy array"):
+        read_array(path)
+
+
+def test_arrays_that_claim_more_than_the_file_holds_are_refused(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros(8, dtype=np.uint8))
+    path.write_bytes(path.read_bytes().replace(b"(8,)", b"(8888888888888,)"))
+    with pytest.raises(ActcodecError, match=r"x\.npy"):
+        read_array(path)
+
+
+def test_an_archive_or_a_missing_file_is_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", a=np.zeros(3))
+    with pytest.raises(ActcodecError, match="is an archive"):
+        read_array(tmp_path / "x.npz")
+    with pytest.raises(ActcodecError, match="cannot be read"):
+        read_array(tmp_path / "none.npy")

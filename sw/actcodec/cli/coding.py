@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from actcodec.cli.options import JsonOption, TablesOption, print_json, print_table
 from actcodec.errors import ActcodecError
@@ -89,11 +88,12 @@ def encode(
     json_output: JsonOption = False,
 ) -> None:
     """Encode the activations of a site with the golden model."""
+    from actcodec.files import read_array
     from actcodec.golden import SiteCodec, write_container
     from actcodec.tables import load_tables
 
     loaded = load_tables(tables)
-    x = _load_array(source)
+    x = read_array(source)
     if x.ndim != 3:
         raise ActcodecError(source, f"has shape {x.shape}, expected (H, W, C)")
     stream, payload_bits = SiteCodec(loaded.site(site)).encode_counted(x)
@@ -135,16 +135,3 @@ def decode(
         print_json({"site": found.info.name, "shape": list(x.shape)})
     else:
         typer.echo(f"{target}: site {found.info.name}, {x.shape[0]}×{x.shape[1]}×{x.shape[2]} (H, W, C)")
-
-
-def _load_array(path: Path) -> NDArray[Any]:
-    """A .npy file's array; ActcodecError where it is missing, no array, or needs pickle."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise ActcodecError(path, f"cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise ActcodecError(path, f"is not a .npy array: {error}") from error
-    if not isinstance(loaded, np.ndarray):
-        raise ActcodecError(path, "is an archive, expected one .npy array")
-    return loaded

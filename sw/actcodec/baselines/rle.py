@@ -1,0 +1,30 @@
+"""Zero run length coding of 8-bit values.
+
+    non-zero value     1, then the value in 8 bits
+    n zeros, 1…16      0, then n − 1 in 4 bits
+
+    bits = 9·(non-zero values) + 5·Σ_runs ⌈n/16⌉
+
+The zero-RLE that EBPC is compared with in its paper (Cavigelli, Rutishauser, Benini, "EBPC: Extended Bit-Plane
+Compression for Deep Neural Network Inference and Training Accelerators", IEEE JETCAS 2019, arXiv 1908.11645): a prefix
+bit tells a value from a run. The run's limit, 16, is the one of EBPC's own zero stream, so that the two
+differ in what they do with the non-zero values and in nothing else.
+"""
+
+from __future__ import annotations
+
+from actcodec.baselines.coded import Coded, Values, flat_values
+from actcodec.baselines.runs import decode_runs, encode_literals
+
+STREAM = "runs"
+
+
+def encode(x: Values) -> Coded:
+    """One stream, ``runs``, of x in C order. Raises ActcodecError where x is not uint8 or is empty."""
+    flat = flat_values(x, "rle")
+    return Coded(flat.size, (encode_literals(flat, STREAM),))
+
+
+def decode(coded: Coded) -> Values:
+    """The values (n,). Raises ActcodecError where the stream does not hold exactly ``coded.values``."""
+    return decode_runs(coded.stream(STREAM), coded.values, 8)
