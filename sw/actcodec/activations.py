@@ -10,7 +10,7 @@ from torch import Tensor
 from actcodec.errors import ActcodecError
 from actcodec.golden import SiteCodec
 from actcodec.learn.quantize8 import ActivationRange
-from actcodec.networks import Network, SitedNetwork, find_sites, fold_batchnorm
+from actcodec.networks import Network, SitedNetwork, sited_network
 from actcodec.tables import SiteTable, Tables
 
 
@@ -59,8 +59,7 @@ def stored_activations(network: Network, tables: Tables, images: NDArray[np.uint
 
     Every site reads what the golden model decoded upstream. Raises ActcodecError as `site_taps` does.
     """
-    folded = fold_batchnorm(network.model)
-    sited = SitedNetwork(folded, find_sites(folded, network.input_shape))
+    sited = sited_network(network)
     taps = site_taps(tables, network, sited, coded=True)
     sited(network.inputs(images), lambda index, tensor: taps[index](tensor))
     found: dict[str, NDArray[np.uint8]] = {}

@@ -12,7 +12,7 @@ from actcodec.data import Dataset
 from actcodec.errors import ActcodecError
 from actcodec.learn.batches import input_batches
 from actcodec.learn.divergence import kl_divergence
-from actcodec.networks import Network, SitedNetwork, find_sites, fold_batchnorm
+from actcodec.networks import Network, sited_network
 from actcodec.tables import Tables
 
 Mode = Literal["float", "int8", "golden"]
@@ -62,10 +62,8 @@ def evaluate(
         raise ActcodecError(
             "dataset", f"{len(dataset)} images of {dataset.name!r}; {network.name} needs {network.dataset!r}"
         )
-    folded = fold_batchnorm(network.model)
-    sites = find_sites(folded, network.input_shape)
-    reference = SitedNetwork(folded, sites)
-    sited = reference if weights == "float" else SitedNetwork(fold_batchnorm(network.model, weights), sites)
+    reference = sited_network(network)
+    sited = reference if weights == "float" else sited_network(network, weights)
     taps = None if mode == "float" else site_taps(tables, network, reference, coded=mode == "golden")
     correct = agreement = start = 0
     divergence = 0.0

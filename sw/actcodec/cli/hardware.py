@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from actcodec.cli.options import (
+    CheckpointOption,
     DataRootOption,
     JsonOption,
     SeedOption,
     SimulatorName,
+    SitesOption,
     note,
+    open_network,
     print_json,
     print_table,
     use_threads,
@@ -73,6 +76,8 @@ def cosim(
     out: Annotated[Path, typer.Option("--out", help="Directory of results, log and waveform.")] = Path("build/cosim"),
     cache: Annotated[Path, typer.Option(help="Directory of builds, named by their content.")] = Path("build/cache"),
     waves: Annotated[bool, typer.Option(help="Record a waveform.")] = False,
+    checkpoint: CheckpointOption = None,
+    sites: SitesOption = None,
     seed: SeedOption = 0,
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
@@ -89,12 +94,12 @@ def cosim(
     if tables is not None:
         from actcodec.activations import stored_activations
         from actcodec.data import load_dataset
-        from actcodec.networks import load_network
         from actcodec.tables import load_tables
 
         use_threads(1)
         loaded = load_tables(tables)
-        network = load_network(loaded.provenance.network, data_root)
+        source = loaded.provenance
+        network = open_network(source.network, data_root, checkpoint, source.dataset, sites)
         images = load_dataset(network.dataset, "test", data_root).images
         if image >= len(images):
             raise ActcodecError("cosim", f"--image {image}: the test set has {len(images)} images")

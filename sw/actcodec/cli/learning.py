@@ -9,18 +9,29 @@ from typing import Annotated, Any
 import typer
 
 from actcodec.cli.options import (
+    CheckpointOption,
     CodecOption,
     DataRootOption,
+    DatasetOption,
     JsonOption,
     SeedOption,
+    SitesOption,
     ThreadsOption,
     note,
+    open_network,
     print_json,
     print_table,
     use_threads,
 )
 
-ModelOption = Annotated[str, typer.Option("--model", help="Network: mnist-resnet12, cifar10-resnet20 … resnet56.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="Network: mnist-resnet12, cifar10-resnet20 … resnet56, cifar10-{resnet18,mobilenetv2,vgg16,vgg19}[-w0.5], "
+        "or package.module:factory.",
+    ),
+]
 
 
 class WeightsName(StrEnum):
@@ -48,6 +59,7 @@ def train(
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training images.")] = 30,
     images: Annotated[int | None, typer.Option(min=1, help="Train on the first so many images only.")] = None,
     seed: SeedOption = 0,
+    dataset: DatasetOption = None,
     threads: ThreadsOption = 1,
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
@@ -56,7 +68,9 @@ def train(
     from actcodec.learn import TrainingRecipe, train_network
 
     use_threads(threads)
-    result = train_network(model, out, recipe=TrainingRecipe(epochs=epochs), seed=seed, root=data_root, images=images)
+    result = train_network(
+        model, out, recipe=TrainingRecipe(epochs=epochs), seed=seed, root=data_root, images=images, dataset=dataset
+    )
     if json_output:
         print_json({"model": model, "checkpoint": str(result.checkpoint), "accuracy": result.accuracy})
     else:
@@ -69,6 +83,9 @@ def learn(
     model: ModelOption = "mnist-resnet12",
     recipe: Annotated[str, typer.Option(help="How to learn: a name in configs/learn or a TOML file.")] = "waterfill",
     codec: CodecOption = "default",
+    checkpoint: CheckpointOption = None,
+    dataset: DatasetOption = None,
+    sites: SitesOption = None,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
     data_root: DataRootOption = None,
@@ -78,12 +95,11 @@ def learn(
     from actcodec.data import load_dataset
     from actcodec.learn import learn as run
     from actcodec.learn import load_recipe, save_plan
-    from actcodec.networks import load_network
     from actcodec.params import load_params
 
     use_threads(threads)
     params, chosen = load_params(codec), load_recipe(recipe)
-    network = load_network(model, data_root)
+    network = open_network(model, data_root, checkpoint, dataset, sites)
     data = load_dataset(network.dataset, "train", data_root)
     state = out.with_name(f"{out.name}.resume")
     plan = run(network, data, target_bits, seed, recipe=chosen, params=params, state=state)
@@ -161,7 +177,11 @@ def export(
 def evaluate(
     tables: Annotated[Path | None, typer.Option("--tables", help="Directory of tables.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Network; default the tables' own.")] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Data set; default the network's own.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", "--dataset", help="Data set; default the network's or the tables' own.")
+    ] = None,
+    checkpoint: CheckpointOption = None,
+    sites: SitesOption = None,
     golden: Annotated[bool, typer.Option("--golden", help="Every site through the integer golden codec.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Every site rounded to its 8-bit reference.")] = False,
     weights: Annotated[WeightsName, typer.Option(help="Float weights or int8 ones.")] = WeightsName.FLOAT,
@@ -174,7 +194,6 @@ def evaluate(
     from actcodec.data import load_dataset
     from actcodec.errors import ActcodecError
     from actcodec.evaluate import evaluate as run
-    from actcodec.networks import load_network
     from actcodec.tables import load_tables
 
     if golden and int8:
@@ -184,8 +203,10 @@ def evaluate(
     name = model or (loaded.provenance.network if loaded else None)
     if name is None:
         raise ActcodecError("eval", "needs --tables or --model")
-    network = load_network(name, data_root)
-    dataset = load_dataset(data or network.dataset, "test", data_root)
+    if loaded and name == loaded.provenance.network:
+        data = data or loaded.provenance.dataset
+    network = open_network(name, data_root, checkpoint, data, sites)
+    dataset = load_dataset(network.dataset, "test", data_root)
     if images:
         dataset = dataset.head(images)
     mode: Any = "golden" if golden else "int8" if int8 else "float"

@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from actcodec.networks import Network
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 TablesOption = Annotated[Path, typer.Option("--tables", help="Directory of tables, as `actcodec export` writes it.")]
@@ -21,6 +24,15 @@ DataRootOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same bytes (one thread, one machine).")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Threads of torch; 1 keeps results repeatable.")]
 CodecOption = Annotated[str, typer.Option("--codec", help="Codec parameters: a name in configs/codec or a TOML file.")]
+CheckpointOption = Annotated[
+    Path | None, typer.Option("--checkpoint", help="Weights (safetensors); default those at hand for the network.")
+]
+DatasetOption = Annotated[
+    str | None, typer.Option("--dataset", help="Data set of a network of your own (package.module:factory).")
+]
+SitesOption = Annotated[
+    str | None, typer.Option("--sites", help="Modules whose outputs are stored, a,b,c; default found by tracing.")
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="DRAM: a name in configs/dram or a TOML file.")]
 
 
@@ -36,6 +48,16 @@ def use_threads(count: int) -> None:
     import torch
 
     torch.set_num_threads(count)
+
+
+def open_network(
+    name: str, data_root: Path | None, checkpoint: Path | None, dataset: str | None, sites: str | None
+) -> Network:
+    """Load the network that the options name; ActcodecError as `load_network`."""
+    from actcodec.networks import load_network
+
+    modules = tuple(part.strip() for part in sites.split(",")) if sites else ()
+    return load_network(name, data_root, checkpoint, dataset=dataset, site_modules=modules)
 
 
 def print_json(content: Any) -> None:

@@ -76,12 +76,14 @@ def calibrate(
             return tensor
 
         logits = sited(x, keep)
-        for collector, tensor in zip(collectors, stored.values(), strict=True):
+        # In the order of the sites, which need not be that in which their tensors were finished.
+        tensors = [stored[site.index] for site in sited.sites]
+        for collector, tensor in zip(collectors, tensors, strict=True):
             collector.add_activation(tensor.detach(), share, generator)
         for draw in range(_FISHER_DRAWS):
             gradients = torch.autograd.grad(
                 logits,
-                list(stored.values()),
+                tensors,
                 _fisher_direction(logits.detach(), generator),
                 retain_graph=draw + 1 < _FISHER_DRAWS,
             )

@@ -20,7 +20,7 @@ from actcodec.learn.plan import Plan, PlanProvenance
 from actcodec.learn.quantize8 import choose_ranges
 from actcodec.learn.recipe import LearnRecipe
 from actcodec.learn.waterfill import allocate
-from actcodec.networks import Network, SitedNetwork, find_sites, fold_batchnorm, network_macs
+from actcodec.networks import Network, SitedNetwork, network_macs, sited_network
 from actcodec.params import CodecParams
 
 _CALIBRATION_BATCH = 64
@@ -49,8 +49,7 @@ def learn(
     if not 0 < target_bits <= 8:
         raise ActcodecError("target_bits", f"{target_bits} is outside 0…8")
     settings = StreamSettings(params, recipe.order, recipe.align_bits, recipe.transaction_bytes)
-    folded = fold_batchnorm(network.model)
-    sited = SitedNetwork(folded, find_sites(folded, network.input_shape))
+    sited = sited_network(network)
     selection = selection_images(train, seed).images
     calibration = selection[: recipe.calibration_images]
     statistics = _statistics(network, sited, calibration, recipe, params, seed, progress)
@@ -65,7 +64,7 @@ def learn(
         finetune_images=0,
         epochs=0,
         checkpoint_sha256=network.checkpoint_sha256,
-        network_macs=network_macs(folded, network.input_shape),
+        network_macs=network_macs(network.model, network.input_shape),
     )
     plans = _plans(statistics, target_bits, recipe, settings, provenance)
     chosen = selection[: recipe.selection_images]

@@ -25,7 +25,8 @@ from actcodec.errors import ActcodecError
 from actcodec.files import write_bytes
 from actcodec.learn.checkpoint import load_checkpoint, save_checkpoint
 from actcodec.learn.progress import track
-from actcodec.networks.registry import NetworkSpec, network_spec, normalised
+from actcodec.networks import NetworkSpec, network_spec
+from actcodec.networks.registry import normalised
 
 _EVALUATION_BATCH = 250
 
@@ -78,15 +79,17 @@ def train_network(
     resume: bool = True,
     images: int | None = None,
     progress: bool = True,
+    dataset: str | None = None,
 ) -> TrainingResult:
     """Train ``name`` on its data set and write the last epoch's weights to ``out`` (safetensors).
 
-    ``images`` limits the training images. After every epoch the state goes to ``out`` with ``.resume``
-    appended; ``resume`` continues from it. The test set is looked at once, at the end.
+    ``dataset`` is needed for a network of one's own (`network_spec`). ``images`` limits the training images. After
+    every epoch the state goes to ``out`` with ``.resume`` appended; ``resume`` continues from it. The test set is
+    looked at once, at the end.
     Raises ActcodecError for an unknown network, absent data, or a state of other settings.
     """
     recipe = recipe or TrainingRecipe()
-    spec = network_spec(name)
+    spec = network_spec(name, dataset)
     train = load_dataset(spec.dataset, "train", root)
     train = train if images is None else train.head(images)
     state_path = out.with_name(f"{out.name}.resume")
@@ -125,6 +128,8 @@ class _Run:
     def epoch(self, train: Dataset, epoch: int, progress: bool) -> None:
         """Go once through ``train``, in an order and with an augmentation drawn from (seed, epoch)."""
         self.model.train()
+        # Dropout draws from torch's generator.
+        torch.manual_seed(int(np.random.default_rng([self._seed, epoch, 0xD809]).integers(2**63)))
         steps = math.ceil(len(train) / self._recipe.batch)
         batches = self._batches(train, np.random.default_rng([self._seed, epoch]))
         title = f"epoch {epoch + 1}/{self._recipe.epochs}"
@@ -148,14 +153,17 @@ class _Run:
         """Return weights, running statistics and momenta under flat names."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
-            tensors[f"momentum.{name}"] = self._optimizer.state[parameter]["momentum_buffer"]
+            # A parameter that the loss does not depend on has none.
+            if "momentum_buffer" in self._optimizer.state[parameter]:
+                tensors[f"momentum.{name}"] = self._optimizer.state[parameter]["momentum_buffer"]
         return tensors
 
     def restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
         """Take up a state written by ``state``."""
         self.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
         for name, parameter in self.model.named_parameters():
-            self._optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"]
+            if f"momentum.{name}" in tensors:
+                self._optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum.{name}"]
         self.epochs_done = int(header["epochs_done"])
 
 

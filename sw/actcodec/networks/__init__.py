@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from actcodec.networks.fold import fold_batchnorm
-from actcodec.networks.registry import NETWORKS, Network, load_network, network_spec
+from actcodec.networks.registry import Network, load_network, sited_network
 from actcodec.networks.sites import SitedNetwork, SiteSpec, find_sites, network_macs
+from actcodec.networks.specs import NETWORKS, NetworkSpec, network_spec
 
 __all__ = [
     "NETWORKS",
     "Network",
+    "NetworkSpec",
     "SiteSpec",
     "SitedNetwork",
     "find_sites",
@@ -16,4 +18,5 @@ __all__ = [
     "load_network",
     "network_macs",
     "network_spec",
+    "sited_network",
 ]

@@ -1,9 +1,9 @@
-"""The networks that the stack knows by name, with their input conventions and checkpoints."""
+"""Trained networks: a specification with the weights of a checkpoint."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -18,33 +18,17 @@ from torch import Tensor, nn
 from actcodec.data.roots import data_root
 from actcodec.errors import ActcodecError
 from actcodec.files import read_bytes
-from actcodec.networks.resnet_cifar import ResNet
-
-# The CIFAR checkpoints were trained with ImageNet's normalisation.
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """What is known of a network before its weights: ``input_shape`` is C, H, W; mean and std are of x/255.
-
-    ``embedded`` checkpoints ship with the package; the others lie in ``pretrained/`` of the data folder.
-    """
-
-    name: str
-    dataset: str
-    input_shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    build: Callable[[], nn.Module]
-    checkpoint: str
-    embedded: bool
+from actcodec.networks.fold import check_weights, fold_batchnorm, round_weights
+from actcodec.networks.sites import SitedNetwork, find_sites
+from actcodec.networks.specs import NetworkSpec, network_spec
 
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network in evaluation mode, its input conventions, the SHA-256 of its checkpoint file."""
+    """A trained network in evaluation mode, its input conventions, the SHA-256 of its checkpoint file.
+
+    ``site_modules`` names the modules whose outputs are stored; empty: they are found by tracing.
+    """
 
     name: str
     model: nn.Module
@@ -53,6 +37,7 @@ class Network:
     std: tuple[float, ...]
     input_shape: tuple[int, int, int]
     checkpoint_sha256: str
+    site_modules: tuple[str, ...] = ()
 
     def inputs(self, images: NDArray[np.uint8]) -> Tensor:
         """Return (images/255 − mean)/std as float32 N×C×H×W, channels last in memory.
@@ -73,57 +58,22 @@ def normalised(images: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[fl
     return x.sub_(torch.tensor(mean)).div_(torch.tensor(std)).permute(0, 3, 1, 2)
 
 
-def _cifar_resnet(depth: int) -> NetworkSpec:
-    blocks = [(depth - 2) // 6] * 3
-    return NetworkSpec(
-        name=f"cifar10-resnet{depth}",
-        dataset="cifar10",
-        input_shape=(3, 32, 32),
-        mean=_IMAGENET_MEAN,
-        std=_IMAGENET_STD,
-        build=lambda: ResNet(3, blocks, (16, 32, 64), classes=10),
-        checkpoint=f"cifar10_resnet{depth}.safetensors",
-        embedded=False,
-    )
+def load_network(
+    name: str,
+    root: Path | None = None,
+    checkpoint: Path | None = None,
+    *,
+    dataset: str | None = None,
+    site_modules: tuple[str, ...] = (),
+) -> Network:
+    """Build ``name`` (see `network_spec`) and load its weights.
 
-
-_MNIST_RESNET12 = NetworkSpec(
-    name="mnist-resnet12",
-    dataset="mnist",
-    input_shape=(1, 28, 28),
-    mean=(0.1307,),
-    std=(0.3081,),
-    build=lambda: ResNet(1, (1, 2, 2), (16, 32, 64), classes=10),
-    checkpoint="mnist-resnet12.safetensors",
-    embedded=True,
-)
-
-_SPECS = {spec.name: spec for spec in (_MNIST_RESNET12, *(_cifar_resnet(depth) for depth in (20, 32, 44, 56)))}
-NETWORKS = tuple(_SPECS)
-
-
-def network_spec(name: str) -> NetworkSpec:
-    """Return the specification of ``name``; ActcodecError lists the known names where it is unknown."""
-    spec = _SPECS.get(name)
-    if spec is None:
-        raise ActcodecError("network", f"{name!r} is unknown; known: {', '.join(NETWORKS)}")
-    return spec
-
-
-def load_network(name: str, root: Path | None = None, checkpoint: Path | None = None) -> Network:
-    """Build ``name`` and load its weights from ``checkpoint``, else the package or the data folder ``root``.
-
+    They are those of ``checkpoint`` (safetensors), else of the package or the data folder ``root``. ``dataset`` is
+    needed for a network of one's own; ``site_modules`` names its sites where it cannot be traced.
     Raises ActcodecError where the name is unknown or the checkpoint is missing or does not fit.
     """
-    spec = network_spec(name)
-    if checkpoint is not None:
-        path, content = checkpoint, read_bytes(checkpoint)
-    elif spec.embedded:
-        with as_file(files("actcodec") / "checkpoints" / spec.checkpoint) as path:
-            content = read_bytes(path)
-    else:
-        path = data_root(root) / "pretrained" / spec.checkpoint
-        content = read_bytes(path)
+    spec = network_spec(name, dataset)
+    path, content = _checkpoint(spec, root, checkpoint)
     model = spec.build()
     try:
         state = load(content)
@@ -139,7 +89,40 @@ def load_network(name: str, root: Path | None = None, checkpoint: Path | None = 
         std=spec.std,
         input_shape=spec.input_shape,
         checkpoint_sha256=hashlib.sha256(content).hexdigest(),
+        site_modules=site_modules,
     )
+
+
+def _checkpoint(spec: NetworkSpec, root: Path | None, checkpoint: Path | None) -> tuple[Path, bytes]:
+    """Return the path and the bytes of the weights."""
+    if checkpoint is not None:
+        return checkpoint, read_bytes(checkpoint)
+    if spec.checkpoint is None:
+        dataset = f" --dataset {spec.dataset}" if ":" in spec.name else ""
+        train = f"actcodec train --model {spec.name}{dataset} --out FILE"
+        raise ActcodecError(f"network {spec.name}", f"has no weights here; give --checkpoint FILE, or run `{train}`")
+    if spec.embedded:
+        with as_file(files("actcodec") / "checkpoints" / spec.checkpoint) as path:
+            return path, read_bytes(path)
+    path = data_root(root) / "pretrained" / spec.checkpoint
+    return path, read_bytes(path)
+
+
+def sited_network(network: Network, weights: str = "float") -> SitedNetwork:
+    """Return ``network`` with its BatchNorm folded, ``weights`` float or w8, and a tap at every site.
+
+    With ``site_modules`` the network is taken as it is: nothing is folded.
+    Raises ActcodecError as `fold_batchnorm` and `find_sites` do.
+    """
+    if not network.site_modules:
+        folded = fold_batchnorm(network.model, weights)
+        return SitedNetwork(folded, find_sites(folded, network.input_shape))
+    check_weights(weights)
+    sites = find_sites(network.model, network.input_shape, network.site_modules)
+    model = copy.deepcopy(network.model)
+    if weights == "w8":
+        round_weights(model)
+    return SitedNetwork(model, sites, by_module=True)
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], where: Path) -> None:

@@ -1,39 +1,34 @@
-"""Where a network stores an activation tensor, found by tracing it.
+"""Where a network stores an activation tensor.
 
-A *site* is the stored output of one fused group: convolution → [BatchNorm] → [+ shortcut] → [ReLU | ReLU6].
-A residual addition joins the group of the operand that is computed last. The network's input and its logits
-are not sites.
+A *site* is the stored output of one fused group (`fusion`), found by tracing: convolution → [BatchNorm] →
+[+ shortcut] → [activation] → [window pooling]. A residual addition joins the group of the operand that is computed
+last. The network's input and its logits are not sites. Where a network cannot be traced, its sites are the outputs
+of modules named by hand.
 """
 
 from __future__ import annotations
 
 import copy
-import operator
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
-from torch.nn import functional
+
+from actcodec.errors import ActcodecError
+from actcodec.networks.fusion import Group, stored_groups
+from actcodec.networks.tracing import module_of, run_once, trace, trace_with_shapes
 
 SiteFunction = Callable[[int, Tensor], Tensor]
-
-_ADDITIONS = (operator.add, operator.iadd, torch.add)
-_ACTIVATIONS: dict[object, str] = {
-    functional.relu: "relu",
-    torch.relu: "relu",
-    functional.relu6: "relu6",
-    nn.ReLU: "relu",
-    nn.ReLU6: "relu6",
-}
 
 
 @dataclass(frozen=True)
 class SiteSpec:
     """One site: ``name`` is its convolution's module path, ``index`` its place in execution order.
 
-    ``channels``×``height``×``width`` values an image; ``activation`` is ``relu``, ``relu6`` or ``none``;
+    ``channels``×``height``×``width`` values an image; ``activation`` is ``relu``, ``relu6`` or ``none`` (any other);
     ``readers`` counts the groups that read it (a block output read by a convolution and by a shortcut: 2);
     ``macs`` are the multiplications an image of the convolution that produces it.
     """
@@ -53,56 +48,54 @@ class SiteSpec:
         return self.channels * self.height * self.width
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The nodes of one fused group, in order: the convolution first, the stored output last."""
+def find_sites(
+    model: nn.Module, input_shape: tuple[int, int, int], site_modules: Sequence[str] = ()
+) -> tuple[SiteSpec, ...]:
+    """Return the sites of ``model`` for inputs of C×H×W = ``input_shape``, in execution order.
 
-    nodes: tuple[fx.Node, ...]
-    activation: str
-
-
-def find_sites(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[SiteSpec, ...]:
-    """Return the sites of ``model`` for inputs of C×H×W = ``input_shape``, in execution order."""
-    traced = _trace(model, input_shape)
-    groups = _stored_groups(traced)
+    ``site_modules`` names the modules (``layer1.0.relu``) whose outputs are the sites; the model is then run, not
+    traced. Of such a site only the shape is known: ``activation`` is that of a ReLU or ReLU6 module, else ``none``;
+    ``readers`` is 1, ``macs`` those of the convolutions inside the module.
+    Raises ActcodecError where the model cannot be traced, has no site, or a named module is not a site.
+    """
+    if site_modules:
+        return _named_sites(model, input_shape, site_modules)
+    traced = trace_with_shapes(model, input_shape)
+    groups = stored_groups(traced)
+    if not groups:
+        raise ActcodecError(f"network {type(model).__name__}", "has no convolution whose output is read by another")
+    names = Counter(str(group.nodes[0].target) for group in groups)
+    for name, calls in names.items():
+        if calls > 1:
+            raise ActcodecError(f"module {name}", f"is called {calls} times; every site needs a module of its own")
     return tuple(_describe(traced, groups, index) for index in range(len(groups)))
 
 
 def network_macs(model: nn.Module, input_shape: tuple[int, int, int]) -> int:
-    """Return the multiplications an image of all convolutions and linear layers."""
-    traced = _trace(model, input_shape)
-    return sum(_macs(traced, node) for node in traced.graph.nodes if node.op == "call_module")
+    """Return the multiplications an image of all Conv2d and linear layers; the model is run, not traced."""
+    return sum(_macs_by_module(model, input_shape).values())
 
 
 class SitedNetwork(nn.Module):
     """``model`` with a tap at every site: ``forward(x, fn)`` gives all readers ``fn(site_index, tensor)``.
 
-    ``sites`` are those of ``find_sites`` for the same model. The model is copied and shares nothing with it.
+    ``sites`` are those of ``find_sites`` for the same model; ``by_module`` where it was given ``site_modules``.
+    The model is copied and shares nothing with it. Operations that work in place get a copy of what ``fn`` returned.
     """
 
-    def __init__(self, model: nn.Module, sites: Sequence[SiteSpec]) -> None:
+    def __init__(self, model: nn.Module, sites: Sequence[SiteSpec], *, by_module: bool = False) -> None:
         super().__init__()
-        traced = fx.symbolic_trace(copy.deepcopy(model).eval())
-        groups = _stored_groups(traced)
         self.sites = tuple(sites)
         self._taps = [_Tap(site.index) for site in self.sites]
-        for site, tap in zip(self.sites, self._taps, strict=True):
-            stored = groups[site.index].nodes[-1]
-            name = f"site_{site.index}"
-            traced.add_submodule(name, tap)
-            with traced.graph.inserting_after(stored):
-                tapped = traced.graph.call_module(name, (stored,))
-            stored.replace_all_uses_with(tapped)
-            tapped.replace_input_with(tapped, stored)
-        traced.recompile()
-        self._traced = traced.requires_grad_(False)
+        tapped = _hooked(model, self.sites, self._taps) if by_module else _rewired(model, self.sites, self._taps)
+        self._tapped = tapped.requires_grad_(False)
 
     def forward(self, x: Tensor, fn: SiteFunction | None = None) -> Tensor:
         """Map inputs N×C×H×W to logits; where ``fn`` is given its value replaces every site's tensor."""
         for tap in self._taps:
             tap.fn = fn
         try:
-            return self._traced(x)  # type: ignore[no-any-return]
+            return self._tapped(x)  # type: ignore[no-any-return]
         finally:
             for tap in self._taps:
                 tap.fn = None
@@ -117,59 +110,79 @@ class _Tap(nn.Module):
         self.fn: SiteFunction | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return x if self.fn is None else self.fn(self.index, x)
+        return x if self.fn is None else self.fn(self.index, x).clone()
 
 
-def _trace(model: nn.Module, input_shape: tuple[int, int, int]) -> fx.GraphModule:
-    traced = fx.symbolic_trace(copy.deepcopy(model).eval())
-    with torch.no_grad():
-        ShapeProp(traced).propagate(torch.zeros(1, *input_shape))
+def _rewired(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[_Tap]) -> fx.GraphModule:
+    """Return a traced copy of ``model`` in which all users of a stored node use its tap instead."""
+    traced = trace(model)
+    groups = stored_groups(traced)
+    for site, tap in zip(sites, taps, strict=True):
+        stored = groups[site.index].nodes[-1]
+        name = f"site_{site.index}"
+        traced.add_submodule(name, tap)
+        with traced.graph.inserting_after(stored):
+            tapped = traced.graph.call_module(name, (stored,))
+        stored.replace_all_uses_with(tapped)
+        tapped.replace_input_with(tapped, stored)
+    traced.recompile()
     return traced
 
 
-def _module(traced: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    return traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+def _hooked(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[_Tap]) -> nn.Module:
+    """Return a copy of ``model`` in which the output of every site's module goes through its tap."""
+    hooked = copy.deepcopy(model).eval()
+    for site, tap in zip(sites, taps, strict=True):
+        # A hook's value takes the place of the module's output; the tap is bound as it is in this round.
+        hooked.get_submodule(site.name).register_forward_hook(lambda _module, _args, output, tap=tap: tap(output))
+    return hooked
 
 
-def _stored_groups(traced: fx.GraphModule) -> list[_Group]:
-    """Return the groups whose output some other group reads: all but one that ends in the logits."""
-    order = _last_convolution(traced)
-    groups = [_grow(traced, node, order) for node in traced.graph.nodes if isinstance(_module(traced, node), nn.Conv2d)]
-    return [group for group in groups if any(user.op != "output" for user in group.nodes[-1].users)]
+def _named_sites(
+    model: nn.Module, input_shape: tuple[int, int, int], site_modules: Sequence[str]
+) -> tuple[SiteSpec, ...]:
+    watched = copy.deepcopy(model).eval()
+    modules = dict(watched.named_modules())
+    outputs: dict[str, list[Any]] = {}
+    for name in site_modules:
+        if not name or name not in modules:
+            raise ActcodecError("sites", f"{name!r} is no module of {type(model).__name__}")
+        if site_modules.count(name) > 1:
+            raise ActcodecError("sites", f"{name!r} is named twice")
+
+        def note(_module: nn.Module, _args: Any, output: Any, name: str = name) -> None:
+            outputs.setdefault(name, []).append(output)
+
+        modules[name].register_forward_hook(note)
+    run_once(watched, model, input_shape)
+    for name in site_modules:
+        calls = outputs.get(name, [])
+        if len(calls) != 1:
+            raise ActcodecError("sites", f"module {name} is called {len(calls)} times an image; a site is stored once")
+        if not isinstance(calls[0], Tensor) or calls[0].ndim != 4:
+            raise ActcodecError("sites", f"module {name} does not return a tensor N×C×H×W")
+    macs = _macs_by_module(model, input_shape)
+    # The hooks ran in execution order.
+    return tuple(
+        SiteSpec(
+            name=name,
+            index=index,
+            channels=tensor.shape[1],
+            height=tensor.shape[2],
+            width=tensor.shape[3],
+            activation={nn.ReLU: "relu", nn.ReLU6: "relu6"}.get(type(modules[name]), "none"),
+            readers=1,
+            macs=sum(count for path, count in macs.items() if f"{path}.".startswith(f"{name}.")),
+        )
+        for index, (name, (tensor,)) in enumerate(outputs.items())
+    )
 
 
-def _last_convolution(traced: fx.GraphModule) -> dict[fx.Node, int]:
-    """Return for every node the number of the last convolution that its value depends on (−1: the input)."""
-    last: dict[fx.Node, int] = {}
-    count = 0
-    for node in traced.graph.nodes:
-        if isinstance(_module(traced, node), nn.Conv2d):
-            last[node] = count
-            count += 1
-        else:
-            last[node] = max((last[source] for source in node.all_input_nodes), default=-1)
-    return last
-
-
-def _grow(traced: fx.GraphModule, conv: fx.Node, order: dict[fx.Node, int]) -> _Group:
-    """Follow ``conv`` through everything that is fused with it."""
-    nodes = [conv]
-    while len(nodes[-1].users) == 1:
-        user = next(iter(nodes[-1].users))
-        module = _module(traced, user)
-        activation = _ACTIVATIONS.get(type(module) if module is not None else user.target)
-        if activation is not None:
-            return _Group((*nodes, user), activation)
-        added_here = user.target in _ADDITIONS and order[user] == order[conv]
-        if not (isinstance(module, nn.BatchNorm2d) or added_here):
-            break
-        nodes.append(user)
-    return _Group(tuple(nodes), "none")
-
-
-def _describe(traced: fx.GraphModule, groups: list[_Group], index: int) -> SiteSpec:
+def _describe(traced: fx.GraphModule, groups: list[Group], index: int) -> SiteSpec:
     conv, stored = groups[index].nodes[0], groups[index].nodes[-1]
-    _, channels, height, width = stored.meta["tensor_meta"].shape
+    _, channels, height, width = stored.meta["shape"]
+    module = module_of(traced, conv)
+    assert module is not None
     return SiteSpec(
         name=str(conv.target),
         index=index,
@@ -178,34 +191,52 @@ def _describe(traced: fx.GraphModule, groups: list[_Group], index: int) -> SiteS
         width=width,
         activation=groups[index].activation,
         readers=len(_readers(traced, groups, stored)),
-        macs=_macs(traced, conv),
+        macs=_macs(module, conv.meta["shape"]),
     )
 
 
-def _readers(traced: fx.GraphModule, groups: list[_Group], stored: fx.Node) -> set[fx.Node]:
+def _readers(traced: fx.GraphModule, groups: list[Group], stored: fx.Node) -> set[fx.Node]:
     """Return the first node of every group (or the linear layer) that reads ``stored``.
 
-    Slices, padding and pooling on the way are addressing, not readers of their own.
+    Slices, padding, concatenation, pooling and other arithmetic on the way are not readers of their own.
     """
     owner = {node: group.nodes[0] for group in groups for node in group.nodes}
     readers: set[fx.Node] = set()
+    seen: set[fx.Node] = set()
     pending = list(stored.users)
     while pending:
         node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
         if node in owner:
             readers.add(owner[node])
-        elif node.op == "output" or isinstance(_module(traced, node), nn.Conv2d | nn.Linear):
+        elif node.op == "output" or isinstance(module_of(traced, node), nn.Conv2d | nn.Linear):
             readers.add(node)
         else:
             pending.extend(node.users)
     return readers
 
 
-def _macs(traced: fx.GraphModule, node: fx.Node) -> int:
-    module = _module(traced, node)
+def _macs_by_module(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, int]:
+    """Return the multiplications an image of every Conv2d and linear layer that is called, by its module path."""
+    counted = copy.deepcopy(model).eval()
+    macs: Counter[str] = Counter()
+    for path, module in counted.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+
+            def count(module: nn.Module, _args: Any, output: Tensor, path: str = path) -> None:
+                macs[path] += _macs(module, output.shape)
+
+            module.register_forward_hook(count)
+    run_once(counted, model, input_shape)
+    return dict(macs)
+
+
+def _macs(module: nn.Module, output: Sequence[int]) -> int:
+    """Return the multiplications an image of ``module``, whose output has that shape."""
     if isinstance(module, nn.Conv2d):
-        _, _, height, width = node.meta["tensor_meta"].shape
-        return int(module.weight.numel() * height * width)
+        return int(module.weight.numel() * output[-2] * output[-1])
     if isinstance(module, nn.Linear):
-        return int(module.weight.numel())
+        return int(module.weight.numel() * math.prod(output[1:-1]))
     return 0

@@ -1,0 +1,181 @@
+"""What is known of a network before its weights: the networks known by name, and any network of one's own.
+
+mnist-resnet12, cifar10-resnet20 … resnet56                  weights at hand
+cifar10-resnet18, -mobilenetv2, -vgg16, -vgg19 [-w<width>]   no weights shipped
+package.module:factory                                       a network of one's own
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from actcodec.data import DATASETS
+from actcodec.errors import ActcodecError
+from actcodec.networks.mobilenetv2 import MobileNetV2
+from actcodec.networks.resnet18 import ResNet18
+from actcodec.networks.resnet_cifar import ResNet
+from actcodec.networks.tracing import reason
+from actcodec.networks.vgg import VGG
+
+# The CIFAR checkpoints at hand were trained with ImageNet's normalisation.
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
+_CIFAR_STD = (0.2470, 0.2435, 0.2616)
+_INPUT_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+_WIDEST = 4.0
+
+INPUT_ATTRIBUTE = "actcodec_input"
+"""Attribute of a module of one's own: ``{"mean": (…), "std": (…)}`` of x/255, a value a channel."""
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What is known of a network before its weights: ``input_shape`` is C, H, W; mean and std are of x/255.
+
+    ``embedded`` checkpoints ship with the package; the others lie in ``pretrained/`` of the data folder; a network
+    whose ``checkpoint`` is None has none.
+    """
+
+    name: str
+    dataset: str
+    input_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    build: Callable[[], nn.Module]
+    checkpoint: str | None = None
+    embedded: bool = False
+
+
+def _cifar_resnet(depth: int) -> NetworkSpec:
+    blocks = [(depth - 2) // 6] * 3
+    return NetworkSpec(
+        name=f"cifar10-resnet{depth}",
+        dataset="cifar10",
+        input_shape=_INPUT_SHAPES["cifar10"],
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        build=lambda: ResNet(3, blocks, (16, 32, 64), classes=10),
+        checkpoint=f"cifar10_resnet{depth}.safetensors",
+    )
+
+
+_MNIST_RESNET12 = NetworkSpec(
+    name="mnist-resnet12",
+    dataset="mnist",
+    input_shape=_INPUT_SHAPES["mnist"],
+    mean=(0.1307,),
+    std=(0.3081,),
+    build=lambda: ResNet(1, (1, 2, 2), (16, 32, 64), classes=10),
+    checkpoint="mnist-resnet12.safetensors",
+    embedded=True,
+)
+
+_SPECS = {spec.name: spec for spec in (_MNIST_RESNET12, *(_cifar_resnet(depth) for depth in (20, 32, 44, 56)))}
+_ZOO: dict[str, Callable[[float], nn.Module]] = {
+    "cifar10-resnet18": ResNet18,
+    "cifar10-mobilenetv2": MobileNetV2,
+    "cifar10-vgg16": lambda width: VGG(16, width),
+    "cifar10-vgg19": lambda width: VGG(19, width),
+}
+NETWORKS = (*_SPECS, *_ZOO)
+
+
+def network_spec(name: str, dataset: str | None = None) -> NetworkSpec:
+    """Return the specification of ``name``.
+
+    ``name`` is one of NETWORKS, those without shipped weights with an optional width suffix (``cifar10-vgg16-w0.5``),
+    or ``package.module:factory``: what the factory returns, called without arguments, is the network, ``dataset``
+    its data set, and its attribute ``actcodec_input`` its normalisation.
+    Raises ActcodecError for an unknown name, a width that is no number in 0…4, a factory that cannot be called or a
+    data set that is missing or not the network's.
+    """
+    if ":" in name:
+        return _own(name, dataset)
+    spec = _SPECS.get(name) or _from_zoo(name)
+    if spec is None:
+        raise ActcodecError("network", f"{name!r} is unknown; known: {', '.join(NETWORKS)}, package.module:factory")
+    if dataset not in (None, spec.dataset):
+        raise ActcodecError("dataset", f"{dataset!r} is not {name}'s, {spec.dataset!r}")
+    return spec
+
+
+def _from_zoo(name: str) -> NetworkSpec | None:
+    base, marked, suffix = name.partition("-w")
+    build = _ZOO.get(base)
+    if build is None:
+        return None
+    if marked and not re.fullmatch(r"\d+(\.\d+)?", suffix):
+        raise ActcodecError("network", f"{name!r}: the width {suffix!r} is no number")
+    width = float(suffix) if marked else 1.0
+    if not 0 < width <= _WIDEST:
+        raise ActcodecError("network", f"{name!r}: the width {suffix} is outside 0…{_WIDEST:g}")
+    return NetworkSpec(
+        name=name,
+        dataset="cifar10",
+        input_shape=_INPUT_SHAPES["cifar10"],
+        mean=_CIFAR_MEAN,
+        std=_CIFAR_STD,
+        build=lambda: build(width),
+    )
+
+
+def _own(name: str, dataset: str | None) -> NetworkSpec:
+    if dataset not in _INPUT_SHAPES:
+        given = "no data set" if dataset is None else f"the unknown data set {dataset!r}"
+        raise ActcodecError(f"network {name}", f"has {given}; give --dataset, one of: {', '.join(DATASETS)}")
+    factory = _factory(name)
+
+    def build() -> nn.Module:
+        try:
+            model = factory()
+        except Exception as error:  # Code of the user's.
+            raise ActcodecError(f"network {name}", f"cannot be built: {reason(error)}") from error
+        if not isinstance(model, nn.Module):
+            raise ActcodecError(f"network {name}", f"the factory returned a {type(model).__name__}, not a Module")
+        return model
+
+    shape = _INPUT_SHAPES[dataset]
+    mean, std = _normalisation(name, build(), shape[0])
+    return NetworkSpec(name=name, dataset=dataset, input_shape=shape, mean=mean, std=std, build=build)
+
+
+def _factory(name: str) -> Callable[[], Any]:
+    """Import what ``package.module:factory`` names; the current folder is looked in as well."""
+    module_name, _, attribute = name.partition(":")
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # Whatever the module raises when it is imported.
+        raise ActcodecError(f"network {name}", f"{module_name} cannot be imported: {reason(error)}") from error
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        raise ActcodecError(f"network {name}", f"{module_name} has no function or class {attribute!r}")
+    return factory  # type: ignore[no-any-return]
+
+
+def _normalisation(name: str, model: nn.Module, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    convention = getattr(model, INPUT_ATTRIBUTE, None)
+    try:
+        mean = tuple(float(value) for value in convention["mean"])  # type: ignore[index]
+        std = tuple(float(value) for value in convention["std"])  # type: ignore[index]
+    except (TypeError, KeyError, ValueError):
+        problem = f"its module needs the attribute {INPUT_ATTRIBUTE} = {{'mean': (…), 'std': (…)}} of images/255"
+        raise ActcodecError(f"network {name}", problem) from None
+    if len(mean) != channels or len(std) != channels or not all(map(math.isfinite, mean)) or not min(std) > 0:
+        problem = f"needs {channels} means and {channels} positive stds, got mean {mean}, std {std}"
+        raise ActcodecError(f"network {name}", f"{INPUT_ATTRIBUTE} {problem}")
+    return mean, std
