@@ -28,15 +28,24 @@ def _cache_folder(package: Path) -> str:
     return str(Path(_settings.CACHE_DIR or package / "__pycache__") / f"numba-{digest}")
 
 
-def compiled(function: Function) -> Function:
+def compiled(function: Function, **options: Any) -> Function:
     """Compile ``function`` with numba, cached on disk; its type stays visible to the type checker.
 
-    It may call compiled functions of its own package only.
+    It may call compiled functions of its own package only. ``options`` are numba's.
     """
     folder = _cache_folder(Path(function.__code__.co_filename).parent)
     chosen = _settings.CACHE_DIR
     _settings.CACHE_DIR = folder
     try:
-        return cast(Function, njit(cache=True)(function))
+        return cast(Function, njit(cache=True, **options)(function))
     finally:
         _settings.CACHE_DIR = chosen
+
+
+def compiled_without_allocation(function: Function) -> Function:
+    """Compile ``function``, which creates no array and returns none, without reference counts.
+
+    Counting them for every field of a named tuple of arrays takes several times as long as the work itself.
+    ``_nrt`` is numba's option for it.
+    """
+    return compiled(function, _nrt=False)

@@ -12,9 +12,9 @@ from actcodec.tables import load_tables
 from e2e.conftest import Cli
 
 VERBS = (
-    "train", "learn", "export", "eval", "inspect", "encode", "decode", "baseline", "rtl", "cosim", "traffic", "report",
-    "demo",
-)  # fmt: skip
+    *("train", "learn", "export", "eval", "inspect", "encode", "decode", "baseline"),
+    *("rtl", "cosim", "traffic", "report", "dram", "demo"),
+)
 
 
 def _refused(result: object, *words: str) -> None:
@@ -144,3 +144,27 @@ def test_traffic_and_report(cli: Cli, mnist_tables: Path, tmp_path: Path) -> Non
     assert result.returncode == 0, result.stderr
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == ["index.html", "traffic.csv", "traffic.json"]
     _refused(cli("traffic", "--tables", mnist_tables, "--device", "none"), "none", "DDR4-2400")
+
+
+def test_dram_replays_a_trace(cli: Cli, tmp_path: Path) -> None:
+    trace = tmp_path / "requests.trace"
+    trace.write_text("0x0 READ 0\n0x40 READ 0\n0x2000 WRITE 5\n")
+    result = cli("dram", "--device", "DDR4_8Gb_x8_2400", "--trace", trace, "--json")
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary.pop("requests_per_second") > 0
+    assert summary.pop("energy_pj") > 0
+    assert summary == {
+        "cycles": 49,  # RD at 17 and 23; WR at 23 + 17 + 4 + 1 - 12 = 33, its data until 33 + 12 + 4
+        "reads": 2,
+        "writes": 1,
+        "row_hits": 1,
+        "activates": 2,
+        "precharges": 0,
+        "refreshes": 0,
+        "avg_read_latency": (38 + 44 - 1) / 2,
+    }
+    assert "energy_pj" in cli("dram", "--trace", trace).stdout
+    trace.write_text("0x0 READ 0\n0x40 LOAD 0\n")
+    _refused(cli("dram", "--trace", trace), "requests.trace", "line 2", "0x40 LOAD 0")
+    _refused(cli("dram", "--trace", tmp_path / "none"), "none")

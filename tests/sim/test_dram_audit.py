@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actcodec_sim.dram import Requests, load_device, simulate, single_phase
+from actcodec_sim.dram import DramResult, Requests, load_device, simulate, single_phase
 from actcodec_sim.dram.audit import violations
 from actcodec_sim.dram.commands import REFRESH, CommandLog
 
-DEVICES = ("DDR4-2400", "LPDDR4-3200")
+DEVICES = ("DDR4-2400", "LPDDR4-3200", "LPDDR4_8Gb_x16_2400")
 
 
 @st.composite
@@ -24,8 +24,8 @@ def request_lists(draw: st.DrawFn) -> Requests:
     pause = draw(st.sampled_from([0, 3, 200]))
     rng = np.random.default_rng(seed)
     run_length = draw(st.sampled_from([1, 4, 32]))
-    start = np.repeat(rng.integers(0, spread // 64, count // run_length + 1), run_length)[:count]
-    address = (start + np.arange(count) % run_length) * 64
+    start = np.repeat(rng.integers(0, spread // 128, count // run_length + 1), run_length)[:count]
+    address = (start + np.arange(count) % run_length) * 128
     return Requests(
         address=address % spread,
         is_write=rng.random(count) < write_share,
@@ -47,14 +47,34 @@ def test_no_timing_rule_is_broken(name, requests, queue_depth):
     for i in np.flatnonzero(np.diff(requests.phase)) + 1:
         earliest[requests.phase == requests.phase[i]] += ends[i - 1]
     shortest = min(device.timing.CL, device.timing.CWL) + device.burst_cycles
-    assert (result.done >= earliest + shortest).all()
-    assert len(result.commands) == len(requests) + result.activates + result.precharges + result.refreshes
+    assert (result.taken >= earliest).all()
+    answered = result.done == result.taken + 1
+    assert answered.sum() == result.forwarded
+    assert (answered | (result.done >= earliest + shortest)).all()
+    columns = len(requests) - result.forwarded
+    assert len(result.commands) == columns + result.activates + result.precharges + result.refreshes
+    assert_same_address_order(requests, result)
+
+
+def assert_same_address_order(requests: Requests, result: DramResult) -> None:
+    """Accesses to one address end in the order of the list; a forwarded read follows the write it is answered from."""
+    for address in np.unique(requests.address):
+        same = np.flatnonzero(requests.address == address)
+        served = same[result.done[same] != result.taken[same] + 1]
+        writes = served[requests.is_write[served]]
+        assert (np.diff(result.done[writes]) > 0).all()
+        for read in served[~requests.is_write[served]]:
+            assert (result.done[writes[writes < read]] < result.done[read]).all()
+            assert (result.done[writes[writes > read]] > result.done[read]).all()
+        for read in np.setdiff1d(same, served):
+            earlier = writes[writes < read]
+            assert len(earlier) and result.done[earlier[-1]] > result.taken[read]
 
 
 @pytest.mark.parametrize("name", DEVICES)
 def test_recording_changes_nothing(name):
     device = load_device(name)
-    requests = single_phase(np.arange(3000) * 64, np.arange(3000) % 7 == 0)
+    requests = single_phase(np.arange(3000) * 128, np.arange(3000) % 7 == 0)
     quiet, recorded = (simulate(device, requests, record_commands=flag) for flag in (False, True))
     assert quiet.commands is None
     assert (quiet.done == recorded.done).all()

@@ -88,7 +88,7 @@ def test_bad_file_is_refused_in_one_line(tmp_path, pattern, replacement, problem
 
 
 def test_missing_device_lists_the_known_ones():
-    with pytest.raises(ActcodecError, match="known: DDR4-2400, LPDDR4-3200"):
+    with pytest.raises(ActcodecError, match="known: DDR4-2400, DDR4_8Gb_x8_2400, LPDDR4-3200, LPDDR4_8Gb_x16_2400"):
         load_device("DDR5")
     with pytest.raises(ActcodecError, match="no such dram"):
         load_device(Path("nowhere.toml"))

@@ -4,6 +4,7 @@ from actcodec_sim.dram.controller import DramResult, simulate
 from actcodec_sim.dram.device import DramDevice, load_device
 from actcodec_sim.dram.energy import DramEnergy
 from actcodec_sim.dram.requests import Requests, single_phase
+from actcodec_sim.dram.trace import read_trace
 
 __all__ = [
     "DramDevice",
@@ -11,6 +12,7 @@ __all__ = [
     "DramResult",
     "Requests",
     "load_device",
+    "read_trace",
     "simulate",
     "single_phase",
 ]

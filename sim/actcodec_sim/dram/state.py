@@ -12,7 +12,7 @@ import numpy as np
 
 from actcodec_sim.arrays import Int64Array
 from actcodec_sim.dram.timing import CommandTiming
-from actcodec_sim.jit import compiled
+from actcodec_sim.jit import compiled, compiled_without_allocation
 
 CLOSED = -1
 """``open_row`` of a bank without an open row."""
@@ -26,9 +26,11 @@ class DeviceState(NamedTuple):
     ``recent_activates`` is a ring of the rank's last four activates (tFAW), ``activate_count`` its write
     index.
     ``active_cycles`` adds up the cycles in which a rank had a row open; ``active_since`` is the start of the
-    stretch now running.
+    stretch now running. ``group_of_bank`` and ``rank_of_bank`` never change.
     """
 
+    group_of_bank: Int64Array
+    rank_of_bank: Int64Array
     open_row: Int64Array
     activate_ready: Int64Array
     column_ready: Int64Array
@@ -50,6 +52,8 @@ def new_state(t: CommandTiming) -> DeviceState:
     groups = t.ranks * t.groups_per_rank
     banks = groups * t.banks_per_group
     return DeviceState(
+        np.arange(banks) // t.banks_per_group,
+        np.arange(banks) // (t.banks_per_group * t.groups_per_rank),
         np.full(banks, CLOSED, np.int64),
         np.zeros(banks, np.int64),
         np.zeros(banks, np.int64),
@@ -66,27 +70,27 @@ def new_state(t: CommandTiming) -> DeviceState:
     )
 
 
-@compiled
+@compiled_without_allocation
 def earliest_activate(s: DeviceState, t: CommandTiming, bank: int) -> int:
     """First cycle for ACT to a closed bank: tRP, tRC, tRFC (bank), tRRD (group), tFAW (rank)."""
-    group = bank // t.banks_per_group
-    rank = group // t.groups_per_rank
+    group = s.group_of_bank[bank]
+    rank = s.rank_of_bank[bank]
     fourth_last: int = s.recent_activates[rank, s.activate_count[rank] % _ACTIVATES_IN_WINDOW]
     bank_ready: int = s.activate_ready[bank]
     group_ready: int = s.group_activate_ready[group]
     return max(bank_ready, group_ready, fourth_last + t.four_activates)
 
 
-@compiled
+@compiled_without_allocation
 def earliest_column(s: DeviceState, t: CommandTiming, bank: int, is_write: bool) -> int:
     """First cycle for RD or WR to the open row: tRCD, tCCD, turnarounds and the data bus."""
-    group = bank // t.banks_per_group
+    group = s.group_of_bank[bank]
     bus_ready: int = s.group_write_ready[group] if is_write else s.group_read_ready[group]
     row_ready: int = s.column_ready[bank]
     return max(row_ready, bus_ready)
 
 
-@compiled
+@compiled_without_allocation
 def earliest_precharge_all(s: DeviceState, t: CommandTiming, rank: int) -> int:
     """First cycle for PREA: every open bank of the rank has met tRAS, tRTP and tWR."""
     banks = t.groups_per_rank * t.banks_per_group
@@ -97,11 +101,11 @@ def earliest_precharge_all(s: DeviceState, t: CommandTiming, rank: int) -> int:
     return ready
 
 
-@compiled
+@compiled_without_allocation
 def issue_activate(s: DeviceState, t: CommandTiming, bank: int, row: int, cycle: int) -> None:
     """Open ``row`` of ``bank`` at ``cycle``."""
-    group = bank // t.banks_per_group
-    rank = group // t.groups_per_rank
+    group = s.group_of_bank[bank]
+    rank = s.rank_of_bank[bank]
     s.open_row[bank] = row
     s.activate_ready[bank] = cycle + t.activate_to_activate
     s.column_ready[bank] = cycle + t.activate_to_column
@@ -116,10 +120,10 @@ def issue_activate(s: DeviceState, t: CommandTiming, bank: int, row: int, cycle:
     s.open_banks[rank] += 1
 
 
-@compiled
+@compiled_without_allocation
 def issue_precharge(s: DeviceState, t: CommandTiming, bank: int, cycle: int) -> None:
     """Close ``bank`` at ``cycle``."""
-    rank = bank // t.banks_per_group // t.groups_per_rank
+    rank = s.rank_of_bank[bank]
     s.open_row[bank] = CLOSED
     s.activate_ready[bank] = max(s.activate_ready[bank], cycle + t.precharge_to_activate)
     s.refresh_ready[rank] = max(s.refresh_ready[rank], cycle + t.precharge_to_activate)
@@ -128,7 +132,7 @@ def issue_precharge(s: DeviceState, t: CommandTiming, bank: int, cycle: int) -> 
         s.active_cycles[rank] += cycle - s.active_since[rank]
 
 
-@compiled
+@compiled_without_allocation
 def issue_precharge_all(s: DeviceState, t: CommandTiming, rank: int, cycle: int) -> None:
     """Close every open bank of ``rank`` at ``cycle``."""
     banks = t.groups_per_rank * t.banks_per_group
@@ -137,7 +141,7 @@ def issue_precharge_all(s: DeviceState, t: CommandTiming, rank: int, cycle: int)
             issue_precharge(s, t, bank, cycle)
 
 
-@compiled
+@compiled_without_allocation
 def issue_refresh(s: DeviceState, t: CommandTiming, rank: int, cycle: int) -> None:
     """Refresh ``rank`` at ``cycle``: no ACT to any of its banks for tRFC."""
     banks = t.groups_per_rank * t.banks_per_group
@@ -146,11 +150,11 @@ def issue_refresh(s: DeviceState, t: CommandTiming, rank: int, cycle: int) -> No
     s.refresh_ready[rank] = cycle + t.refresh_time
 
 
-@compiled
+@compiled_without_allocation
 def issue_column(s: DeviceState, t: CommandTiming, bank: int, is_write: bool, cycle: int) -> int:
     """Read or write a burst of ``bank``'s open row at ``cycle``; the cycle after its last data beat."""
-    group = bank // t.banks_per_group
-    rank = group // t.groups_per_rank
+    group = s.group_of_bank[bank]
+    rank = s.rank_of_bank[bank]
     to_precharge = t.write_to_precharge if is_write else t.read_to_precharge
     s.precharge_ready[bank] = max(s.precharge_ready[bank], cycle + to_precharge)
     for other in range(t.ranks * t.groups_per_rank):
@@ -170,7 +174,7 @@ def issue_column(s: DeviceState, t: CommandTiming, bank: int, is_write: bool, cy
     return cycle + (t.write_latency if is_write else t.read_latency) + t.burst
 
 
-@compiled
+@compiled_without_allocation
 def close_accounts(s: DeviceState, t: CommandTiming, cycle: int) -> None:
     """Add the stretches of open rows that still run at ``cycle``, the end of the simulation."""
     for rank in range(t.ranks):

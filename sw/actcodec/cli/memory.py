@@ -1,7 +1,8 @@
-"""Verbs of the memory traffic: traffic, report."""
+"""Verbs of the memory traffic: traffic, report, dram."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="**Example**: `actcodec report --tables build/tables --cosim build/cosim/icarus.json --out build/report`"
     )(report)
+    app.command(epilog="**Example**: `actcodec dram --device DDR4_8Gb_x8_2400 --trace requests.trace.gz --json`")(dram)
 
 
 def traffic(tables: TablesOption, device: DeviceOption = "DDR4-2400", json_output: JsonOption = False) -> None:
@@ -71,3 +73,35 @@ def report(
         print_json({"files": [str(path) for path in files]})
     else:
         typer.echo("\n".join(str(path) for path in files))
+
+
+def dram(
+    trace: Annotated[Path, typer.Option("--trace", help="Lines of `0xADDRESS READ|WRITE CYCLE`; .gz is read too.")],
+    device: DeviceOption = "DDR4-2400",
+    json_output: JsonOption = False,
+) -> None:
+    """Replay a trace of requests on a DRAM device: cycles, commands, latency, energy."""
+    from actcodec_sim.dram import load_device, read_trace, simulate, single_phase
+
+    chosen = load_device(device)
+    requests = read_trace(trace, chosen)
+    simulate(chosen, single_phase([0], [False]))  # compiled here, so that the rate is the simulation's own
+    started = time.perf_counter()
+    result = simulate(chosen, requests)
+    seconds = time.perf_counter() - started
+    summary = {
+        "cycles": result.cycles,
+        "reads": result.reads,
+        "writes": result.writes,
+        "row_hits": result.row_hits,
+        "activates": result.activates,
+        "precharges": result.precharges,
+        "refreshes": result.refreshes,
+        "avg_read_latency": result.average_read_latency,
+        "energy_pj": result.energy.total,
+        "requests_per_second": len(requests) / seconds,
+    }
+    if json_output:
+        print_json(summary)
+    else:
+        print_table(f"{trace.name} on {chosen.name}", "figure|value", list(summary.items()))
