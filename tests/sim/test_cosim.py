@@ -104,3 +104,9 @@ def test_result_is_plain_json(tmp_path: Path) -> None:
     result = cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job")
     content = json.loads(json.dumps(result.as_json()))
     assert content["agrees"] and content["sites"][0]["encoder"]["words_per_cycle"] > 0
+
+
+def test_a_waveform_lies_beside_the_log(tmp_path: Path) -> None:
+    tables = synthetic_tables(11, load_params("tiny"))
+    cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job", waves=True)
+    assert (tmp_path / "job" / "dump.fst").stat().st_size > 1000

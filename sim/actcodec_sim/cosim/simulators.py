@@ -21,6 +21,7 @@ from actcodec.files import read_json
 Simulator = Literal["verilator", "icarus"]
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 TIMESCALE = ("1ns", "1ps")
+ICARUS_WAVES = "dump.fst"
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Failure|Exception)\b")
 
 # Unset registers and memories start at random values, so that one that is used before it is set shows.
@@ -125,7 +126,7 @@ def run(
                 build_dir=folder,
                 test_dir=job,
                 results_xml=str(job / "results.xml"),
-                plusargs=_VERILATOR_RUN if simulator == "verilator" else [],
+                plusargs=_plusargs(simulator, job, waves),
                 extra_env={"PYTHONOPTIMIZE": "", **variables},
                 waves=waves,
                 timescale=TIMESCALE,
@@ -137,6 +138,13 @@ def run(
             raise ActcodecError(simulator, f"co-simulation failed: {_first_failure(log)}; see {log}") from error
     if failed or not tests:
         raise ActcodecError(simulator, f"co-simulation failed: {_first_failure(log)}; see {log}")
+
+
+def _plusargs(simulator: Simulator, job: Path, waves: bool) -> list[str]:
+    """Random start values for Verilator; for Icarus the waveform's place, which is the build folder otherwise."""
+    if simulator == "verilator":
+        return _VERILATOR_RUN
+    return [f"+dumpfile_path={job / ICARUS_WAVES}"] if waves else []
 
 
 def _first_failure(log: Path) -> str:
