@@ -1,6 +1,6 @@
 """Compare the DRAM controller with a reference simulator on its request traces.
 
-    ACTCODEC_DATA=<data folder> python benchmarks/dram_reference.py [--output FILE]
+    python benchmarks/dram_reference.py [--output FILE]
 
 Reads ``dram_reference/reference.csv`` and the traces beside it, prints our cycles / reference cycles for every trace
 and writes all figures as JSON. Nothing passes or fails here; tests/sim/test_dram_reference.py holds the tolerances.
@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import time
 from pathlib import Path
 from typing import Any
 
+from actcodec.data import data_root
 from actcodec.errors import ActcodecError
 from actcodec.files import write_json
 from actcodec_sim.dram import DramDevice, Requests, load_device, read_trace, simulate
@@ -72,10 +72,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=_HERE / "results" / "dram_reference.json")
     arguments = parser.parse_args()
-    if "ACTCODEC_DATA" not in os.environ:
-        raise SystemExit("error: ACTCODEC_DATA is not set: the folder that holds dram_reference/")
-    folder = Path(os.environ["ACTCODEC_DATA"]) / "dram_reference"
     try:
+        folder = data_root() / "dram_reference"
         rows = list(csv.DictReader((folder / "reference.csv").read_text().splitlines()))
         figures = []
         started = time.perf_counter()
