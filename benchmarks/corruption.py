@@ -19,6 +19,7 @@ from pathlib import Path
 from actcodec.files import write_json
 
 _HERE = Path(__file__).parent
+# The trials are the tests' own; the benchmark runs more of them.
 sys.path.insert(0, str(_HERE.parent / "tests"))
 
 from support.corruption import (  # noqa: E402

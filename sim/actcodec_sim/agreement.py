@@ -24,8 +24,9 @@ class SiteAgreement:
     """The three sizes of one site's stream as every stage has them.
 
     ``trainer``: what the plan was optimised with. ``golden``: counted while the golden model wrote the stream.
-    ``rtl``: the encoder's own counters and the addresses of its words. ``traffic``: the transactions of the
-    traffic model's write stream. ``digests_equal``: stream and decoded tensor of golden model and RTL.
+    ``rtl``: the encoder's own counters and the addresses of its words. ``traffic``: transaction bytes counted on the
+    requests of the traffic model's write stream; payload and stream as its report has them. ``digests_equal``:
+    stream and decoded tensor of golden model and RTL.
     """
 
     name: str

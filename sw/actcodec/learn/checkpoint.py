@@ -31,7 +31,7 @@ def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Ten
     try:
         with safe_open(path, framework="pt") as stored:
             header = json.loads((stored.metadata() or {}).get(_HEADER, "null"))
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not iterable
     except (OSError, SafetensorError, json.JSONDecodeError) as error:
         raise ActcodecError(path, f"cannot be read as a checkpoint: {error}") from error
     if not isinstance(header, dict):
