@@ -59,7 +59,7 @@ def stored_activations(network: Network, tables: Tables, images: NDArray[np.uint
 
     Every site reads what the golden model decoded upstream. Raises ActcodecError as `site_taps` does.
     """
-    sited = sited_network(network)
+    sited = sited_network(network, orders=tables.orders)
     taps = site_taps(tables, network, sited, coded=True)
     sited(network.inputs(images), lambda index, tensor: taps[index](tensor))
     found: dict[str, NDArray[np.uint8]] = {}

@@ -10,4 +10,9 @@ class ActcodecError(Exception):
     """
 
     def __init__(self, where: object, problem: str) -> None:
-        super().__init__(f"{where}: {problem}".replace("\n", " "))
+        self.where, self.problem = str(where), problem.replace("\n", " ")
+        super().__init__(f"{self.where}: {self.problem}".replace("\n", " "))
+
+    def __reduce__(self) -> tuple[type[ActcodecError], tuple[str, str]]:
+        """Pickle by both parts, so that it comes back whole from another process."""
+        return type(self), (self.where, self.problem)

@@ -48,8 +48,11 @@ def evaluate(
     tables: Tables | None = None,
     weights: str = "float",
     progress: bool = True,
+    reference: Network | None = None,
 ) -> Evaluation:
     """Run ``network`` over ``dataset`` and compare with the labels and with the float network.
+
+    The latter is ``network`` itself, or ``reference``: what it was before its weights were trained.
 
     ``float`` leaves activations alone; ``int8`` rounds every site to the reference bytes of ``tables``; ``golden``
     sends every site through the integer golden model: encode, the real bytes of the stream, decode. ``weights`` is
@@ -62,13 +65,15 @@ def evaluate(
         raise ActcodecError(
             "dataset", f"{len(dataset)} images of {dataset.name!r}; {network.name} needs {network.dataset!r}"
         )
-    reference = sited_network(network)
-    sited = reference if weights == "float" else sited_network(network, weights)
-    taps = None if mode == "float" else site_taps(tables, network, reference, coded=mode == "golden")
+    plain = sited_network(network)
+    original = plain if reference is None else sited_network(reference)
+    orders = tables.orders if tables is not None and mode != "float" else {}
+    sited = plain if weights == "float" and not orders else sited_network(network, weights, orders)
+    taps = None if mode == "float" else site_taps(tables, network, plain, coded=mode == "golden")
     correct = agreement = start = 0
     divergence = 0.0
     for x in input_batches(network, dataset.images, _BATCH, f"evaluating {mode}", progress):
-        expected = reference(x)
+        expected = original(x)
         logits = sited(x) if taps is None else sited(x, lambda index, tensor: taps[index](tensor))
         predicted = logits.argmax(1)
         labels = torch.from_numpy(dataset.labels[start : start + len(x)])

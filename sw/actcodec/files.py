@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -16,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
+
+WEIGHTS = "weights.safetensors"
+"""Beside a plan or tables: the checkpoint that goes with them where the network's weights were trained."""
 
 
 @contextmanager
@@ -94,6 +98,17 @@ def read_bytes(source: Path) -> bytes:
         return source.read_bytes()
     except OSError as error:
         raise ActcodecError(source, f"cannot be read: {error.strerror}") from error
+
+
+def read_weights(directory: Path, sha256: str) -> bytes | None:
+    """Read the checkpoint beside a plan or tables, None if there is none; ActcodecError where its hash is another."""
+    path = directory / WEIGHTS
+    if not path.exists():
+        return None
+    content = read_bytes(path)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ActcodecError(path, f"is not the checkpoint {sha256[:16]}… that the rest of the folder names")
+    return content
 
 
 def read_json(source: Path) -> Any:

@@ -32,6 +32,7 @@ def tensor(shape, density, seed) -> np.ndarray:
 
 
 tensors = st.builds(tensor, shapes, densities, st.integers(0, 1 << 32))
+widths = st.integers(1, 8)
 
 
 # --- worked by hand
@@ -67,6 +68,18 @@ def test_rle_worked_examples(values, text):
     assert coded.bits == len(text)
 
 
+def test_zvc_worked_example_of_3_bits():
+    coded = CODERS["zvc"].encode(np.array([0, 5, 0, 7, 0], dtype=np.uint8), width=3)
+    assert coded.stream("groups").text == "01010" + "101" + "111"
+    assert CODERS["zvc"].decode(coded, width=3).tolist() == [0, 5, 0, 7, 0]
+
+
+def test_rle_worked_example_of_3_bits():
+    coded = CODERS["rle"].encode(np.array([0, 0, 0, 5], dtype=np.uint8), width=3)
+    assert coded.stream("runs").text == "00010" + "1101"
+    assert CODERS["rle"].decode(coded, width=3).tolist() == [0, 0, 0, 5]
+
+
 # --- round trips and sizes
 
 
@@ -88,15 +101,31 @@ def test_round_trip_of_what_hypothesis_thinks_of(name, x):
     assert np.array_equal(CODERS[name].decode(CODERS[name].encode(x)), x.ravel())
 
 
+@names
 @thorough
-@given(tensors)
-def test_sizes_are_those_of_the_formulas(x):
+@given(x=tensors, width=widths)
+def test_round_trip_of_every_width(name, x, width):
+    narrow = x >> (8 - width)
+    coded = CODERS[name].encode(narrow, width=width)
+    assert np.array_equal(CODERS[name].decode(coded, width=width), narrow.ravel())
+
+
+@names
+@given(x=tensors)
+def test_a_value_has_8_bits_unless_said_otherwise(name, x):
+    assert CODERS[name].encode(x) == CODERS[name].encode(x, width=8)
+
+
+@thorough
+@given(tensors, widths)
+def test_sizes_are_those_of_the_formulas(x, width):
+    x = x >> (8 - width)
     nonzero = np.count_nonzero(x)
     runs = [len(run) for run in re.findall("z+", "".join("z" if v == 0 else "n" for v in x.ravel()))]
     symbols = sum(-(-run // 16) for run in runs)
-    assert CODERS["zvc"].encode(x).bits == x.size + 8 * nonzero
-    assert CODERS["rle"].encode(x).bits == 9 * nonzero + 5 * symbols
-    assert CODERS["ebpc"].encode(x).stream("zero").bits == nonzero + 5 * symbols
+    assert CODERS["zvc"].encode(x, width=width).bits == x.size + width * nonzero
+    assert CODERS["rle"].encode(x, width=width).bits == (1 + width) * nonzero + 5 * symbols
+    assert CODERS["ebpc"].encode(x, width=width).stream("zero").bits == nonzero + 5 * symbols
 
 
 @names
@@ -118,6 +147,28 @@ def test_what_is_not_uint8_or_is_empty_is_refused(name):
 
 
 @names
+@pytest.mark.parametrize("width", range(1, 8))
+def test_a_value_that_does_not_fit_is_refused(name, width):
+    limit = 1 << width
+    x = np.array([[0, limit - 1], [limit, 255]], dtype=np.uint8)
+    with pytest.raises(
+        ActcodecError, match=rf"^{name}: value 2 = {limit}, expected 0…{limit - 1} at a width of {width}"
+    ):
+        CODERS[name].encode(x, width=width)
+    assert CODERS[name].encode(x[0], width=width).values == 2
+
+
+@names
+@pytest.mark.parametrize("width", [-1, 0, 9])
+def test_other_widths_are_refused(name, width):
+    x = np.ones(3, dtype=np.uint8)
+    with pytest.raises(ActcodecError, match=f"^{name}: width = {width}, expected 1…8"):
+        CODERS[name].encode(x, width=width)
+    with pytest.raises(ActcodecError, match=f"^{name}: width = {width}, expected 1…8"):
+        CODERS[name].decode(CODERS[name].encode(x), width=width)
+
+
+@names
 def test_a_missing_stream_is_refused(name):
     with pytest.raises(ActcodecError, match="is absent; there are: other"):
         CODERS[name].decode(Coded(1, (BitStream("other", b"", 0),)))
@@ -132,23 +183,25 @@ def test_impossible_sizes_are_refused():
 
 @pytest.mark.parametrize("name", ["zvc", "rle"])
 @thorough
-@given(x=tensors, data=st.data())
-def test_a_cut_or_longer_stream_is_refused(name, x, data):
-    coded = CODERS[name].encode(x)
+@given(x=tensors, width=widths, data=st.data())
+def test_a_cut_or_longer_stream_is_refused(name, x, width, data):
+    coded = CODERS[name].encode(x >> (8 - width), width=width)
     (stream,) = coded.streams
     bits = data.draw(st.one_of(st.integers(0, stream.bits - 1), st.integers(stream.bits + 1, stream.bits + 20)))
     content = (stream.content + bytes(4))[: -(-bits // 8)]
     with pytest.raises(ActcodecError, match=f"stream {stream.name}"):
-        CODERS[name].decode(replace(coded, streams=(BitStream(stream.name, content, bits),)))
+        CODERS[name].decode(replace(coded, streams=(BitStream(stream.name, content, bits),)), width=width)
 
 
 @pytest.mark.parametrize("name", ["zvc", "rle"])
 @thorough
-@given(values=st.integers(1, 100), content=st.binary(max_size=60))
-def test_any_bytes_decode_or_are_refused(name, values, content):
+@given(values=st.integers(1, 100), content=st.binary(max_size=60), width=widths)
+def test_any_bytes_decode_or_are_refused(name, values, content, width):
     stream = {"zvc": "groups", "rle": "runs"}[name]
+    coded = Coded(values, (BitStream(stream, content, 8 * len(content)),))
     with suppress(ActcodecError):
-        assert CODERS[name].decode(Coded(values, (BitStream(stream, content, 8 * len(content)),))).shape == (values,)
+        x = CODERS[name].decode(coded, width=width)
+        assert x.shape == (values,) and x.max() < 1 << width
 
 
 # --- command line, imports, documents

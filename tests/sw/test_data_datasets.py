@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actcodec.data import Dataset, data_root, load_dataset, selection_images
+from actcodec.data import Dataset, data_root, load_dataset, split_training
 from actcodec.data.augment import Augmentation
 from actcodec.errors import ActcodecError
 
@@ -105,13 +105,30 @@ def test_dataset_checks_its_arrays() -> None:
         Dataset("x", images.astype(float), np.array([0, 1]), classes=10)  # type: ignore[arg-type]
 
 
-def test_selection_is_seeded_augmented_and_capped() -> None:
-    train = small()
-    first, again = selection_images(train, seed=1), selection_images(train, seed=1)
-    np.testing.assert_array_equal(first.images, again.images)
-    assert not np.array_equal(first.images, selection_images(train, seed=2).images)
-    assert len(first) == 20
-    assert len(selection_images(train, count=7)) == 7
+def test_the_training_images_are_split_once_and_for_all() -> None:
+    train = load_dataset("mnist", "train")
+    split, again = split_training(train), split_training(train)
+    np.testing.assert_array_equal(split.selection.images, again.selection.images)
+    np.testing.assert_array_equal(split.pool.images, again.pool.images)
+    # A quarter where there are fewer images than the selection wants four times.
+    assert (len(split.selection), len(split.pool)) == (len(train) // 4, len(train) - len(train) // 4)
+    assert len(split_training(train, count=7).selection) == 7
+    # Together they are the training images, and any prefix has every class alike.
+    labels = np.concatenate([split.selection.labels, split.pool.labels])
+    np.testing.assert_array_equal(np.sort(labels), np.sort(train.labels))
+    for part in (split.selection, split.pool):
+        assert np.ptp(np.bincount(part.labels[:200], minlength=10)) <= 1
+    pool = {image.tobytes() for image in split.pool.images}
+    assert len(pool & {image.tobytes() for image in train.images}) == len(pool)
+    # The order is a random draw, not that of the files.
+    assert not np.array_equal(split.pool.images[:100], train.images[len(split.selection) :][:100])
+
+
+def test_selection_images_are_augmented() -> None:
+    train = load_dataset("mnist", "train")
+    stored = {image.tobytes() for image in train.images}
+    changed = [image.tobytes() not in stored for image in split_training(train).selection.images]
+    assert np.mean(changed) > 0.8
 
 
 def test_augmentation_shifts_by_at_most_its_pad() -> None:

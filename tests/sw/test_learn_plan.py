@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from actcodec.data import load_dataset, selection_images
+from actcodec.data import load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.learn import LearnRecipe, Plan, learn, load_plan, load_recipe, plan_sha256, save_plan
-from actcodec.learn import finetune as finetuning
 from actcodec.learn.batches import input_batches
 from actcodec.learn.calibrate import calibrate
-from actcodec.learn.codec_layer import CodecLayer
-from actcodec.learn.finetune import CompressedNetwork, finetune, plan_divergence
+from actcodec.learn.tuning.layer import CodecLayer
 from actcodec.learn.quantize8 import choose_ranges
 from actcodec.networks import SitedNetwork, find_sites, fold_batchnorm, load_network
 
@@ -81,7 +79,9 @@ def test_damaged_plans_are_named(plan: Plan, tmp_path: Path) -> None:
 
 def test_recipes_are_read_and_checked(tmp_path: Path) -> None:
     assert load_recipe("waterfill").epochs == 0
-    assert load_recipe("finetune").epochs > 0
+    both = load_recipe("p1q+block+tuned")
+    assert (both.method, both.allocation, both.weights) == ("p1q+block+tuned", "greedy", True)
+    assert both.block_epochs > 0 and both.epochs > 0
     path = tmp_path / "mine.toml"
     path.write_text("epochs = -1\n")
     with pytest.raises(ActcodecError, match=r"mine\.toml: epochs = -1"):
@@ -134,35 +134,3 @@ def test_the_layer_computes_the_plan(plan: Plan) -> None:
         kept = layer.to_plan().arrays
         np.testing.assert_allclose(kept.P, site.arrays.P, atol=1e-5)
         np.testing.assert_allclose(kept.R, site.arrays.R, atol=1e-4)
-
-
-def test_a_resumed_fine_tuning_ends_in_the_same_plan(
-    sited: SitedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = QUICK.model_copy(update={"epochs": 2})
-    start = quick_plan(1.5)
-    selection = selection_images(TRAIN, 0, 48).images
-
-    def run(state: Path | None) -> Plan:
-        return finetune(start, sited, NETWORK, TRAIN, selection, recipe, 0, state, progress=False)
-
-    whole = run(None)
-    before = plan_divergence(CompressedNetwork(sited, start), NETWORK, selection, False)
-    assert plan_divergence(CompressedNetwork(sited, whole), NETWORK, selection, False) < before
-    assert [s.info for s in whole.sites] == [s.info for s in start.sites]
-    assert whole.provenance.epochs == 2
-    epoch = finetuning._Run.epoch
-
-    def stop_in_second(self: finetuning._Run, network: object, pool: object, number: int, progress: bool) -> None:
-        if number == 1:
-            raise KeyboardInterrupt
-        epoch(self, network, pool, number, progress)  # type: ignore[arg-type]
-
-    state = tmp_path / "state"
-    with monkeypatch.context() as patched:
-        patched.setattr(finetuning._Run, "epoch", stop_in_second)
-        with pytest.raises(KeyboardInterrupt):
-            run(state)
-    assert state.exists()
-    assert plan_sha256(run(state)) == plan_sha256(whole)
-    assert not state.exists()

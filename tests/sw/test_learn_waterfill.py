@@ -9,7 +9,7 @@ from actcodec.learn.draft import StreamSettings
 from actcodec.learn.option import SiteOption, plain_options, projection
 from actcodec.learn.pca import block_transforms
 from actcodec.learn.quantize8 import ActivationRange
-from actcodec.learn.waterfill import allocate, site_choices
+from actcodec.learn.allocation.waterfill import allocate, site_choices
 from actcodec.networks import SiteSpec
 from actcodec.params import CodecParams
 

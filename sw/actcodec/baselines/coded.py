@@ -56,13 +56,14 @@ class Coded:
 
         bits = Σ_streams bits          the padding of a stream's last byte is not counted
 
-    ``leftover`` is a value that the coder's published form leaves out of its streams (EBPC only, see
-    `actcodec.baselines.ebpc`): kept here so that decoding is exact, not counted in ``bits``.
+    ``leftover`` is a value, of ``leftover_bits`` bits, that the coder's published form leaves out of its streams (EBPC
+    only, see `actcodec.baselines.ebpc`): kept here so that decoding is exact, not counted in ``bits``.
     """
 
     values: int
     streams: tuple[BitStream, ...]
     leftover: int | None = None
+    leftover_bits: int = 8
 
     def __post_init__(self) -> None:
         if self.values < 1:
@@ -80,8 +81,8 @@ class Coded:
 
     @property
     def uncounted_bits(self) -> int:
-        """Bits beyond ``bits`` that a stand-alone stream would need: 8 where a value is left over, else 0."""
-        return 0 if self.leftover is None else 8
+        """Bits beyond ``bits`` that a stand-alone stream would need: a value's width where one is left over, else 0."""
+        return 0 if self.leftover is None else self.leftover_bits
 
     def stream(self, name: str) -> BitStream:
         """The stream ``name``; ActcodecError where there is none."""
@@ -91,13 +92,26 @@ class Coded:
         raise ActcodecError(f"stream {name}", f"is absent; there are: {', '.join(s.name for s in self.streams)}")
 
 
-def flat_values(x: NDArray[Any], where: object) -> Values:
-    """The values of x in C order (C×H×W: channel after channel), flat.
+def check_width(width: int, where: object) -> None:
+    """Raise ActcodecError naming ``where`` unless ``width``, the bits of a value, is 1…8."""
+    if not 1 <= width <= 8:
+        raise ActcodecError(where, f"width = {width}, expected 1…8")
 
-    Raises ActcodecError naming ``where`` if x is not uint8 or holds no value.
+
+def flat_values(x: NDArray[Any], where: object, width: int = 8) -> Values:
+    """The values of x, 0…2^width − 1, in C order (C×H×W: channel after channel), flat.
+
+    Raises ActcodecError naming ``where`` if x is not uint8, holds no value or one that does not fit, or for a width
+    beyond 1…8.
     """
+    check_width(width, where)
     if x.dtype != np.uint8:
         raise ActcodecError(where, f"values are {x.dtype}, expected uint8")
     if x.size == 0:
         raise ActcodecError(where, f"has shape {x.shape}: no values")
-    return np.ascontiguousarray(x).reshape(-1)
+    flat = np.ascontiguousarray(x).reshape(-1)
+    largest = (1 << width) - 1
+    if largest < 255 and flat.max() > largest:
+        at = int(np.argmax(flat > largest))
+        raise ActcodecError(where, f"value {at} = {flat[at]}, expected 0…{largest} at a width of {width} bits")
+    return flat

@@ -1,7 +1,7 @@
-"""The bit-plane stream of EBPC: non-zero 8-bit values in blocks of 8.
+"""The bit-plane stream of EBPC: non-zero values of 8 bits, or of ``width``, in blocks of 8.
 
-A block of n values is the first in 8 bits, then its n − 1 deltas d (9 bits, two's complement) as nine bit planes of
-n − 1 bits, first delta first. Plane 0, the least significant, comes first as it is; of plane k > 0 comes
+A block of n values is the first in width bits, then its n − 1 deltas d (width + 1 bits, two's complement) as width + 1
+bit planes of n − 1 bits, first delta first. Plane 0, the least significant, comes first as it is; of plane k > 0 comes
 DBX_k = plane_k XOR plane_{k−1}. With d as an integer, bit k of ``d ^ (d << 1)`` is that delta's bit of DBX_k, and of
 plane 0 for k = 0. The first of these that fits is a DBX's symbol:
 
@@ -24,7 +24,7 @@ from actcodec.baselines.coded import BitStream, Values
 BLOCK = 8
 """Values of a block."""
 PLANES = 9
-"""Bits of a delta."""
+"""Bits of a delta of the widest values."""
 WIDTH = BLOCK - 1
 """Bits of a whole block's plane: as many deltas."""
 
@@ -60,33 +60,35 @@ _RUNS = np.array([(0, 0), (0b01, 2), *((0b001_000 | m - 2, 6) for m in range(2, 
 """Code and bits [DBX in a row that are all zero]."""
 
 
-def encode_planes(x: Values, name: str) -> BitStream:
-    """The stream ``name`` of the non-zero values x (n,); a last block of one value adds nothing."""
+def encode_planes(x: Values, width: int, name: str) -> BitStream:
+    """The stream ``name`` of the non-zero values x (n,), ``width`` bits each; a last block of one adds nothing."""
     # No symbol has more than 8 bits: a block, whole or not, takes at most 8 + 9·8.
     out = np.empty(-(-x.size // BLOCK) * (1 + PLANES) + PADDING_BYTES, dtype=np.uint8)
-    return BitStream.taken_from(name, out, _encode(x.astype(np.int16), out))
+    return BitStream.taken_from(name, out, _encode(x.astype(np.int16), width, out))
 
 
-def decode_planes(stream: BitStream, x: Values) -> None:
-    """Fill x (n,) from a stream; a last block of one value is left as it is.
+def decode_planes(stream: BitStream, width: int, x: Values) -> None:
+    """Fill x (n,) from a stream of values of ``width`` bits; a last block of one value is left as it is.
 
-    Raises ActcodecError where the stream does not hold exactly these blocks, or a value that is zero or leaves 8 bits.
+    Raises ActcodecError where the stream does not hold exactly these blocks, or a value that is zero or too wide.
     """
-    stream.check_end(_decode(stream.padded(), stream.bits, x))
+    stream.check_end(_decode(stream.padded(), stream.bits, width, x))
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
-def _encode(x: Array, out: Array) -> int:
+def _encode(x: Array, width: int, out: Array) -> int:
     cursor, pending, filled = 0, 0, 0
+    planes = width + 1
+    delta_mask = (1 << planes) - 1
     for first in range(0, x.shape[0] - 1, BLOCK):
         n = min(BLOCK, x.shape[0] - first)
         nonzero_planes = dbx_planes = 0
         for i in range(first + 1, first + n):
             delta = x[i] - x[i - 1]
             nonzero_planes |= delta
-            dbx_planes = (dbx_planes << 1) | _SPREAD[(delta ^ (delta << 1)) & 511]
-        symbols, count, run = x[first], 8, 0
-        for k in range(PLANES):
+            dbx_planes = (dbx_planes << 1) | _SPREAD[(delta ^ (delta << 1)) & delta_mask]
+        symbols, count, run = x[first], width, 0
+        for k in range(planes):
             dbx = dbx_planes & 127
             code, bits = _SYMBOLS[n, nonzero_planes & 1, dbx]
             # Without a branch, which would be mispredicted: a run goes out with the DBX that ends it.
@@ -100,7 +102,8 @@ def _encode(x: Array, out: Array) -> int:
             if k % 3 == 2:
                 cursor, pending, filled = put(out, cursor, pending, filled, symbols, count)
                 symbols = count = 0
-        cursor, pending, filled = put(out, cursor, pending, filled, _RUNS[run, 0], _RUNS[run, 1])
+        symbols = (symbols << _RUNS[run, 1]) | _RUNS[run, 0]
+        cursor, pending, filled = put(out, cursor, pending, filled, symbols, count + _RUNS[run, 1])
     return finish(out, cursor, pending, filled)
 
 
@@ -129,18 +132,19 @@ def _next_planes(stream: Array, position: int, n: int, plane: int) -> tuple[int,
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
-def _decode(stream: Array, bits: int, x: Array) -> int:
+def _decode(stream: Array, bits: int, width: int, x: Array) -> int:
     position = 0
+    planes, half, largest = width + 1, 1 << width, (1 << width) - 1
     for first in range(0, x.shape[0] - 1, BLOCK):
         if position >= bits:
             return MALFORMED
         n = min(BLOCK, x.shape[0] - first)
-        value = peek(stream, position, 8)
-        position += 8
+        value = peek(stream, position, width)
+        position += width
         plane = deltas = k = 0
-        while k < PLANES:
+        while k < planes:
             length, count, plane = _next_planes(stream, position, n, plane)
-            if count < 1 or k + count > PLANES:
+            if count < 1 or k + count > planes:
                 return MALFORMED
             position += length
             for _ in range(count):
@@ -148,9 +152,9 @@ def _decode(stream: Array, bits: int, x: Array) -> int:
                 k += 1
         for i in range(n):
             if i > 0:
-                delta = (deltas >> (PLANES * (n - 1 - i))) & 511
-                value += (delta ^ 256) - 256
-            if value < 1 or value > 255:
+                delta = (deltas >> (PLANES * (n - 1 - i))) & (2 * half - 1)
+                value += (delta ^ half) - half
+            if value < 1 or value > largest:
                 return MALFORMED
             x[first + i] = np.uint8(value)
     return position

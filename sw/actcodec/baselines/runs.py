@@ -1,6 +1,6 @@
 """Zero runs, with the other values between them (the zero run length coder) or marks in their place (EBPC).
 
-    non-zero value     1, then its ``literal_bits`` bits: 8, or 0 where another stream holds the values
+    non-zero value     1, then its ``literal_bits`` bits: 1…8, or 0 where another stream holds the values
     n zeros, 1…16      0, then n − 1 in 4 bits
 
 A longer run is several such symbols, all but the last of 16.
@@ -21,10 +21,10 @@ RUN_BITS = 4
 """Bits of a run's length."""
 
 
-def encode_literals(x: Values, name: str) -> BitStream:
-    """The stream ``name`` of the values x (n,), each non-zero one in 8 bits behind its mark."""
+def encode_literals(x: Values, literal_bits: int, name: str) -> BitStream:
+    """The stream ``name`` of the values x (n,), each non-zero one in ``literal_bits`` bits behind its mark."""
     out = np.empty(x.size * 9 // 8 + PADDING_BYTES, dtype=np.uint8)
-    return BitStream.taken_from(name, out, _encode_literals(x, out))
+    return BitStream.taken_from(name, out, _encode_literals(x, literal_bits, out))
 
 
 def encode_marks(nonzero: NDArray[np.bool_], name: str) -> BitStream:
@@ -47,15 +47,16 @@ def decode_runs(stream: BitStream, values: int, literal_bits: int) -> Values:
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
-def _encode_literals(x: Array, out: Array) -> int:
+def _encode_literals(x: Array, literal_bits: int, out: Array) -> int:
     cursor, pending, filled, run = 0, 0, 0, 0
+    mark, bits = 1 << literal_bits, 1 + literal_bits
     for value in x:
         run += 1 if value == 0 else 0
         if run == LONGEST or (run > 0 and value != 0):
             cursor, pending, filled = put(out, cursor, pending, filled, run - 1, 1 + RUN_BITS)
             run = 0
         if value != 0:
-            cursor, pending, filled = put(out, cursor, pending, filled, 256 | value, 9)
+            cursor, pending, filled = put(out, cursor, pending, filled, mark | value, bits)
     if run > 0:
         cursor, pending, filled = put(out, cursor, pending, filled, run - 1, 1 + RUN_BITS)
     return finish(out, cursor, pending, filled)

@@ -99,7 +99,7 @@ def cosim(
         use_threads(1)
         loaded = load_tables(tables)
         source = loaded.provenance
-        network = open_network(source.network, data_root, checkpoint, source.dataset, sites)
+        network = open_network(source.network, data_root, checkpoint, source.dataset, sites, tables)
         images = load_dataset(network.dataset, "test", data_root).images
         if image >= len(images):
             raise ActcodecError("cosim", f"--image {image}: the test set has {len(images)} images")

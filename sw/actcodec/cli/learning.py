@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from actcodec.cli.options import (
     print_table,
     use_threads,
 )
+
+if TYPE_CHECKING:
+    from actcodec.learn.allocation.greedy import Step
 
 ModelOption = Annotated[
     str,
@@ -102,9 +105,20 @@ def learn(
     network = open_network(model, data_root, checkpoint, dataset, sites)
     data = load_dataset(network.dataset, "train", data_root)
     state = out.with_name(f"{out.name}.resume")
-    plan = run(network, data, target_bits, seed, recipe=chosen, params=params, state=state)
+    plan = run(
+        network,
+        data,
+        target_bits,
+        seed,
+        recipe=chosen,
+        params=params,
+        state=state,
+        greedy_log=out.with_name(f"{out.name}.greedy.json"),
+        report=_report_step,
+    )
     digest = save_plan(plan, out)
-    state.unlink(missing_ok=True)
+    for leftover in out.parent.glob(f"{out.name}*.resume"):
+        leftover.unlink()
     summary: dict[str, Any] = {
         "plan": str(out),
         "sha256": digest,
@@ -135,6 +149,13 @@ def learn(
     )
     typer.echo(
         f"bpv_stream {plan.bpv_stream:.3f}, bpv_net {plan.bpv_net(1):.3f} (batch 1), {plan.bpv_net(16):.3f} (16)"
+    )
+
+
+def _report_step(step: Step) -> None:
+    note(
+        f"{step.site}: {step.basis} {step.kept}×{step.width} bit, ΔL {step.loss_change:+.5f}, "
+        f"ΔB {step.bits_saved:.0f}; L {step.loss:.4f}, {step.bits_per_value:.3f} bits a value"
     )
 
 
@@ -205,7 +226,8 @@ def evaluate(
         raise ActcodecError("eval", "needs --tables or --model")
     if loaded and name == loaded.provenance.network:
         data = data or loaded.provenance.dataset
-    network = open_network(name, data_root, checkpoint, data, sites)
+    own = tables if loaded and name == loaded.provenance.network else None
+    network = open_network(name, data_root, checkpoint, data, sites, own)
     dataset = load_dataset(network.dataset, "test", data_root)
     if images:
         dataset = dataset.head(images)
@@ -218,10 +240,12 @@ def evaluate(
         "weights": weights.value,
         "images": result.images,
         "accuracy": result.accuracy,
+        f"accuracy_{mode}": result.accuracy,
         "agreement": result.agreement / result.images,
         "divergence": result.divergence,
     }
     if loaded:
+        summary |= {"bits_per_value": loaded.bpv_stream}
         summary |= {"bpv_stream": loaded.bpv_stream, "bpv_relu": loaded.bpv_relu}
         summary |= {"bpv_net": {str(b): loaded.bpv_net(b) for b in (1, 16)}}
     if json_output:

@@ -51,11 +51,22 @@ def use_threads(count: int) -> None:
 
 
 def open_network(
-    name: str, data_root: Path | None, checkpoint: Path | None, dataset: str | None, sites: str | None
+    name: str,
+    data_root: Path | None,
+    checkpoint: Path | None,
+    dataset: str | None,
+    sites: str | None,
+    tables: Path | None = None,
 ) -> Network:
-    """Load the network that the options name; ActcodecError as `load_network`."""
+    """Load the network that the options name; ActcodecError as `load_network`.
+
+    Without ``checkpoint`` the weights are those beside ``tables``, where some were trained with them.
+    """
+    from actcodec.files import WEIGHTS
     from actcodec.networks import load_network
 
+    if checkpoint is None and tables is not None and (tables / WEIGHTS).exists():
+        checkpoint = tables / WEIGHTS
     modules = tuple(part.strip() for part in sites.split(",")) if sites else ()
     return load_network(name, data_root, checkpoint, dataset=dataset, site_modules=modules)
 

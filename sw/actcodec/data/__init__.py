@@ -9,10 +9,10 @@ from actcodec.data.cifar10 import load_cifar10
 from actcodec.data.dataset import Dataset, check_split
 from actcodec.data.mnist import load_mnist
 from actcodec.data.roots import data_root
-from actcodec.data.selection import selection_images
+from actcodec.data.selection import TrainingSplit, split_training
 from actcodec.errors import ActcodecError
 
-__all__ = ["DATASETS", "Dataset", "data_root", "load_dataset", "selection_images"]
+__all__ = ["DATASETS", "Dataset", "TrainingSplit", "data_root", "load_dataset", "split_training"]
 
 _LOADERS: dict[str, Callable[[str, Path | None], Dataset]] = {"mnist": load_mnist, "cifar10": load_cifar10}
 DATASETS = tuple(_LOADERS)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from actcodec import __version__
 from actcodec.errors import ActcodecError
+from actcodec.files import WEIGHTS
 from actcodec.learn.plan import Plan, SitePlan, plan_sha256
 from actcodec.params import MAX_LEFT_SHIFT, MAX_SHIFT, CodecParams
 from actcodec.tables import Provenance, SiteArrays, SiteTable, Tables, save_tables
@@ -39,10 +40,13 @@ def export_tables(
 ) -> Tables:
     """Write the integer tables of ``plan`` into ``directory``, all or nothing, and return them.
 
+    Weights that were trained with the plan are written beside them (``weights.safetensors``).
+
     Raises ActcodecError as ``integer_tables`` does; nothing is written then.
     """
     tables = integer_tables(plan, max_mac_share=max_mac_share, residency=residency)
-    save_tables(tables, directory)
+    beside = {} if plan.weights is None else {WEIGHTS: plan.weights}
+    save_tables(tables, directory, beside)
     return tables
 
 
@@ -151,7 +155,7 @@ def _integers(plan: SitePlan, shift: IntArray, output_shift: int, params: CodecP
             left_shift=left.astype(np.uint8),
             group=arrays.group,
             bias_out=_whole(plan, "bias_out", arrays.bias_out * 2.0**output_shift, _INT32).astype(np.int32),
-            channel_order=np.arange(info.channels, dtype=np.uint16),
+            channel_order=arrays.channel_order,
         ),
         params,
     )

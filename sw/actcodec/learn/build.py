@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from actcodec.learn.allocation.choice import Choice
 from actcodec.learn.draft import StreamSettings, draft_info, stored_widths
 from actcodec.learn.plan import PlanArrays, SitePlan
-from actcodec.learn.waterfill import Choice
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +44,9 @@ def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
         else:
             for i in range(c1 - c0):
                 R[c0 + i, i : i + 1], bias_out[c0 + i] = _fit(codes[:, [k0 + i]], x[:, c0 + i])
-    return SitePlan(info, PlanArrays(P, R, bias, bias_out, width, np.zeros(K, np.uint16)))
+    return SitePlan(
+        info, PlanArrays(P, R, bias, bias_out, width, np.zeros(K, np.uint16), np.arange(C, dtype=np.uint16))
+    )
 
 
 def _fit(codes: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -69,5 +71,6 @@ def _bypass(choice: Choice, settings: StreamSettings) -> SitePlan:
         bias_out=np.full(C, -zero),
         width=choice.widths,
         group=np.zeros(C, np.uint16),
+        channel_order=np.arange(C, dtype=np.uint16),
     )
     return SitePlan(draft_info(stats.site, stats.range, "bypass", choice.widths, settings), arrays)

@@ -84,7 +84,7 @@ def calibrate(
             gradients = torch.autograd.grad(
                 logits,
                 tensors,
-                _fisher_direction(logits.detach(), generator),
+                fisher_direction(logits.detach(), generator),
                 retain_graph=draw + 1 < _FISHER_DRAWS,
             )
             for collector, gradient in zip(collectors, gradients, strict=True):
@@ -92,7 +92,7 @@ def calibrate(
     return tuple(collector.finish() for collector in collectors)
 
 
-def _fisher_direction(logits: Tensor, generator: torch.Generator) -> Tensor:
+def fisher_direction(logits: Tensor, generator: torch.Generator) -> Tensor:
     """Return Σ_y ε_y √p_y (e_y − p) for every row of logits N×classes."""
     p = torch.softmax(logits, 1)
     signs = torch.randint(0, 2, p.shape, generator=generator, dtype=p.dtype) * 2 - 1

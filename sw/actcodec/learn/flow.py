@@ -1,29 +1,53 @@
-"""Learning from end to end: calibrate, choose, allocate, refit, fine-tune."""
+"""Learning from end to end: order channels, calibrate, allocate, re-estimate BatchNorm, reconstruct, train."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from actcodec.data import Dataset, selection_images
+from actcodec.data import Dataset, split_training
+from actcodec.data.augment import augmentation
 from actcodec.errors import ActcodecError
+from actcodec.learn.allocation.choice import Choice
+from actcodec.learn.allocation.fixed import equal_variance, fixed_width, uniform
+from actcodec.learn.allocation.greedy import Greedy, Step
+from actcodec.learn.allocation.learned import learned
+from actcodec.learn.allocation.waterfill import allocate
+from actcodec.learn.bases import choose_bases
 from actcodec.learn.batches import input_batches
 from actcodec.learn.build import build_site
 from actcodec.learn.calibrate import SiteStatistics, calibrate
 from actcodec.learn.draft import StreamSettings
-from actcodec.learn.finetune import CompressedNetwork, finetune, plan_divergence
-from actcodec.learn.option import SiteOption, plain_options, projection
+from actcodec.learn.option import SiteOption, plain_options, projection, raw
+from actcodec.learn.order import Orders, choose_orders
 from actcodec.learn.pca import Basis
-from actcodec.learn.plan import Plan, PlanProvenance
+from actcodec.learn.plan import Plan, PlanProvenance, SitePlan
 from actcodec.learn.quantize8 import choose_ranges
 from actcodec.learn.recipe import LearnRecipe
-from actcodec.learn.waterfill import allocate
+from actcodec.learn.tuning.batchnorm import reestimate
+from actcodec.learn.tuning.blockwise import reconstruct
+from actcodec.learn.tuning.compressed import CompressedNetwork, selection_divergence
+from actcodec.learn.tuning.layer import CodecLayer
+from actcodec.learn.tuning.trainer import TrainingData, train
+from actcodec.learn.tuning.weights import checkpoint_of
 from actcodec.networks import Network, SitedNetwork, network_macs, sited_network
+from actcodec.networks.stages import StagedNetwork
 from actcodec.params import CodecParams
 
-_CALIBRATION_BATCH = 64
+_BATCH = 64
+_GREEDY_BATCH = 125
+_CALIBRATION_SEED = 0xCA11
+
+Sites = tuple[SitePlan, ...]
+Report = Callable[[Step], None]
 
 
 def learn(
@@ -35,12 +59,15 @@ def learn(
     recipe: LearnRecipe | None = None,
     params: CodecParams | None = None,
     state: Path | None = None,
+    greedy_log: Path | None = None,
+    report: Report | None = None,
     progress: bool = True,
 ) -> Plan:
     """Return the plan that codes every site of ``network`` in at most ``target_bits`` stream bits a value.
 
-    ``train`` is the training split of the network's data set: selection images are made of its front, fine-tuning
-    takes its back. ``state`` is the resumable state of fine-tuning. Deterministic in ``seed`` on one thread.
+    ``train`` is the training split of the network's data set. ``state`` is the resumable state of training,
+    ``greedy_log`` that of a greedy allocation, its log as well: given again, with this or a lower target, it is gone on
+    with. ``report`` is called with every greedy step. Deterministic in ``seed`` on one thread.
     Raises ActcodecError for a data set that is not the network's or a target that cannot be reached.
     """
     recipe, params = recipe or LearnRecipe(), params or CodecParams()
@@ -48,78 +75,295 @@ def learn(
         raise ActcodecError("dataset", f"{train.name!r} is not {network.name}'s, {network.dataset!r}")
     if not 0 < target_bits <= 8:
         raise ActcodecError("target_bits", f"{target_bits} is outside 0…8")
-    settings = StreamSettings(params, recipe.order, recipe.align_bits, recipe.transaction_bytes)
-    sited = sited_network(network)
-    selection = selection_images(train, seed).images
-    calibration = selection[: recipe.calibration_images]
-    statistics = _statistics(network, sited, calibration, recipe, params, seed, progress)
-    provenance = PlanProvenance(
-        network=network.name,
-        dataset=train.name,
-        method=recipe.method,
-        seed=seed,
-        target_bits=target_bits,
-        table_batch=recipe.table_batch,
-        calibration_images=len(calibration),
-        finetune_images=0,
-        epochs=0,
-        checkpoint_sha256=network.checkpoint_sha256,
-        network_macs=network_macs(network.model, network.input_shape),
-    )
-    plans = _plans(statistics, target_bits, recipe, settings, provenance)
-    chosen = selection[: recipe.selection_images]
-    plan = _best(plans, sited, network, chosen, progress)
-    if recipe.epochs:
-        plan = finetune(plan, sited, network, train, chosen, recipe, seed, state, progress)
-    return plan
+    run = _Learning(network, train, target_bits, seed, recipe, params, state, greedy_log, report, progress)
+    return run.plan()
 
 
-def _statistics(
-    network: Network,
-    sited: SitedNetwork,
-    images: NDArray[np.uint8],
-    recipe: LearnRecipe,
-    params: CodecParams,
-    seed: int,
-    progress: bool,
-) -> tuple[SiteStatistics, ...]:
-    batches = input_batches(network, images, _CALIBRATION_BATCH, "ranges", progress)
-    ranges = choose_ranges(sited, batches, seed)
-    return calibrate(
-        sited,
-        ranges,
-        input_batches(network, images, _CALIBRATION_BATCH, "calibration", progress),
-        images=len(images),
-        block=params.block,
-        seed=seed,
-        positions=recipe.positions,
-    )
+@dataclass(frozen=True)
+class _Files:
+    """Where a round keeps what it needs to be taken up again."""
+
+    state: Path | None
+    greedy: Path | None
+
+    def of_round(self, number: int) -> _Files:
+        """The files of a round: each has its own."""
+        if number == 0:
+            return self
+        return _Files(*(p and p.with_name(f"{p.stem}.{number}{p.suffix}") for p in (self.state, self.greedy)))
 
 
-def _plans(
-    statistics: tuple[SiteStatistics, ...],
-    target_bits: float,
-    recipe: LearnRecipe,
-    settings: StreamSettings,
-    provenance: PlanProvenance,
-) -> list[Plan]:
-    """Return the plan of every basis that the recipe asks for, before any training."""
-    bases: tuple[Basis, ...] = ("identity", "pca", "fisher") if recipe.transform == "auto" else (recipe.transform,)
-    plain = [plain_options(site) for site in statistics]
-    plans = []
-    for basis in bases:
-        options: list[tuple[SiteOption, ...]] = list(plain)
-        if basis != "identity":
-            options = [(projection(s, basis), *others) for s, others in zip(statistics, plain, strict=True)]
-        choices = allocate(options, target_bits, recipe.table_batch, settings)
-        sites = tuple(build_site(choice, settings) for choice in choices)
-        plans.append(Plan(settings.params, sites, provenance, recipe.transaction_bytes))
-    return plans
+class _Learning:
+    """One run of `learn`: what its stages share."""
+
+    def __init__(
+        self,
+        network: Network,
+        train: Dataset,
+        target_bits: float,
+        seed: int,
+        recipe: LearnRecipe,
+        params: CodecParams,
+        state: Path | None,
+        greedy_log: Path | None,
+        report: Report | None,
+        progress: bool,
+    ) -> None:
+        self._network, self._target, self._seed, self._recipe = network, target_bits, seed, recipe
+        self._files, self._report, self._progress = _Files(state, greedy_log), report, progress
+        self._settings = StreamSettings(params, recipe.order, recipe.align_bits, recipe.transaction_bytes)
+        split = split_training(train)
+        self._selection = split.selection.images[: recipe.selection_images]
+        rng = np.random.default_rng(_CALIBRATION_SEED)
+        calibration = split.pool.images[: recipe.calibration_images]
+        self._calibration = augmentation(train.name).apply(calibration, rng)
+        self._data = TrainingData(network, split.pool.head(recipe.images), self._selection)
+        self._block_images = augmentation(train.name).apply(split.pool.images[: recipe.block_images], rng)
+        plain = sited_network(network)
+        self._orders: Orders = {}
+        if recipe.permute:
+            self._orders = choose_orders(network, plain, self._batches("channel orders"), params.block)
+        self._teacher = sited_network(network, orders=self._orders) if self._orders else plain
+        self._ranges = choose_ranges(self._teacher, self._batches("ranges"), seed)
+
+    def plan(self) -> Plan:
+        """Run every stage that the recipe asks for."""
+        recipe = self._recipe
+        student = self._teacher
+        sites: Sites | None = None
+        changes_weights = recipe.batchnorm or (recipe.weights and recipe.epochs > 0)
+        for number in range(recipe.rounds):
+            target = _target_of_round(self._target, number, recipe.rounds)
+            files = self._files.of_round(number)
+            statistics = self._statistics(student)
+            sites = self._allocated(student, statistics, target, sites, files.greedy)
+            if changes_weights and student is self._teacher:
+                student = sited_network(self._network, orders=self._orders)
+            sites = self._tuned(student, sites, files.state)
+        assert sites is not None
+        if self._orders:
+            sites = tuple(_ordered(site, self._orders.get(index)) for index, site in enumerate(sites))
+        weights = None if student is self._teacher else checkpoint_of(self._network, student, self._orders)
+        provenance = self._provenance(weights)
+        return Plan(self._settings.params, sites, provenance, recipe.transaction_bytes, weights)
+
+    def _provenance(self, weights: bytes | None) -> PlanProvenance:
+        network, recipe = self._network, self._recipe
+        return PlanProvenance(
+            network=network.name,
+            dataset=network.dataset,
+            method=recipe.method,
+            seed=self._seed,
+            target_bits=self._target,
+            table_batch=recipe.table_batch,
+            calibration_images=len(self._calibration),
+            finetune_images=len(self._data.pool) if recipe.epochs else 0,
+            epochs=recipe.epochs,
+            checkpoint_sha256=network.checkpoint_sha256 if weights is None else hashlib.sha256(weights).hexdigest(),
+            network_macs=network_macs(network.model, network.input_shape),
+            block_images=len(self._block_images) if recipe.block_epochs else 0,
+            weights_trained=weights is not None,
+        )
+
+    def _batches(self, title: str) -> Any:
+        return input_batches(self._network, self._calibration, _BATCH, title, self._progress)
+
+    def _statistics(self, sited: SitedNetwork) -> tuple[SiteStatistics, ...]:
+        return calibrate(
+            sited,
+            self._ranges,
+            self._batches("calibration"),
+            images=len(self._calibration),
+            block=self._settings.params.block,
+            seed=self._seed,
+            positions=self._recipe.positions,
+        )
+
+    def _layer(self, choice: Choice) -> CodecLayer:
+        return CodecLayer(build_site(choice, self._settings)).requires_grad_(False)
+
+    def _allocated(
+        self,
+        student: SitedNetwork,
+        statistics: tuple[SiteStatistics, ...],
+        target: float,
+        before: Sites | None,
+        greedy_log: Path | None,
+    ) -> Sites:
+        """Return the sites of an allocation; ``before`` is what an earlier round made of them."""
+        recipe, settings = self._recipe, self._settings
+        if recipe.allocation == "greedy":
+            return self._greedy(student, statistics, target, before, greedy_log)
+        if recipe.allocation == "waterfill":
+            return self._waterfilled(student, statistics, target)
+        if recipe.allocation == "raw":
+            choices = fixed_width([raw(s) for s in statistics], 8, settings)
+        elif recipe.allocation == "fixed-width":
+            choices = fixed_width([projection(s, "identity") for s in statistics], target, settings)
+        else:
+            spread = uniform if recipe.allocation == "uniform" else equal_variance
+            choices = spread(self._projections(student, statistics, target), target, settings)
+        return self._built(choices)
+
+    def _built(self, choices: tuple[Choice, ...]) -> Sites:
+        return tuple(build_site(choice, self._settings) for choice in choices)
+
+    def _projections(
+        self, student: SitedNetwork, statistics: tuple[SiteStatistics, ...], target: float
+    ) -> tuple[SiteOption, ...]:
+        """Return one projection of every site: the recipe's basis, or the best measured one."""
+        basis = self._recipe.transform
+        if basis != "auto" and basis != "best":
+            return tuple(projection(site, basis) for site in statistics)
+        inputs = self._selection_inputs(self._recipe.greedy_images)
+        return choose_bases(
+            StagedNetwork(student),
+            statistics,
+            inputs,
+            target,
+            self._recipe.table_batch,
+            self._settings,
+            self._layer,
+            self._progress,
+        )
+
+    def _waterfilled(self, student: SitedNetwork, statistics: tuple[SiteStatistics, ...], target: float) -> Sites:
+        recipe = self._recipe
+        plain = [plain_options(site) for site in statistics]
+        offers: list[list[tuple[SiteOption, ...]]] = []
+        bases: tuple[Basis, ...] = ("identity", "pca", "fisher")
+        if recipe.transform == "best":
+            chosen = self._projections(student, statistics, target)
+            offers = [[(option, *others) for option, others in zip(chosen, plain, strict=True)]]
+        else:
+            for basis in bases if recipe.transform == "auto" else (recipe.transform,):
+                if basis == "identity":
+                    offers.append(list(plain))
+                else:
+                    pairs = zip(statistics, plain, strict=True)
+                    offers.append([(projection(site, basis), *others) for site, others in pairs])
+        plans = [self._built(allocate(offer, target, recipe.table_batch, self._settings)) for offer in offers]
+        if len(plans) == 1:
+            return plans[0]
+        costs = [self._divergence(CompressedNetwork.of_plan(student, sites)) for sites in plans]
+        return plans[int(np.argmin(costs))]
+
+    def _greedy(
+        self,
+        student: SitedNetwork,
+        statistics: tuple[SiteStatistics, ...],
+        target: float,
+        before: Sites | None,
+        log: Path | None,
+    ) -> Sites:
+        recipe = self._recipe
+        start, kept = None, dict[Choice, SitePlan]()
+        if before is None:
+            projections = self._projections(student, statistics, target if recipe.transform != "best" else 4.0)
+            options = [
+                (option, projection(site, "identity")) if recipe.widths == "site" and recipe.unprojected else (option,)
+                for option, site in zip(projections, statistics, strict=True)
+            ]
+        else:
+            # What was learned so far is the basis that is cut on.
+            learnt = [learned(site, plan, self._settings) for site, plan in zip(statistics, before, strict=True)]
+            options = [(choice.option,) for choice in learnt]
+            start = learnt
+            kept = dict(zip(learnt, before, strict=True))
+
+        def layer(choice: Choice) -> CodecLayer:
+            plan = kept.get(choice) or build_site(choice, self._settings)
+            return CodecLayer(plan).requires_grad_(False)
+
+        inputs = self._selection_inputs(recipe.greedy_images)
+        with torch.no_grad():
+            reference = [self._teacher(x) for x in inputs]
+        greedy = Greedy(
+            StagedNetwork(student),
+            options,
+            layer,
+            inputs,
+            reference,
+            self._settings,
+            mixed=recipe.widths == "site",
+            step=recipe.greedy_step,
+            table_batch=recipe.table_batch,
+            key=self._greedy_key(before),
+            file=log,
+            start=start,
+        )
+        greedy.advance(target, self._report)
+        return tuple(kept.get(choice) or build_site(choice, self._settings) for choice in greedy.choices)
+
+    def _greedy_key(self, before: Sites | None) -> dict[str, Any]:
+        """Name everything that a greedy run depends on but its target."""
+        recipe = self._recipe
+        fields = (
+            "transform",
+            "unprojected",
+            "permute",
+            "order",
+            "align_bits",
+            "calibration_images",
+            "positions",
+            "greedy_images",
+        )
+        return {
+            "network": self._network.name,
+            "checkpoint": self._network.checkpoint_sha256,
+            "seed": self._seed,
+            "codec": self._settings.params.model_dump(mode="json"),
+            "before": _digest(before) if before else "",
+            **{field: getattr(recipe, field) for field in fields},
+        }
+
+    def _selection_inputs(self, count: int) -> list[Tensor]:
+        images = self._selection[:count]
+        return [self._network.inputs(images[i : i + _GREEDY_BATCH]) for i in range(0, len(images), _GREEDY_BATCH)]
+
+    def _divergence(self, compressed: CompressedNetwork) -> float:
+        return selection_divergence(compressed, self._teacher, self._network, self._selection, self._progress)
+
+    def _tuned(self, student: SitedNetwork, sites: Sites, state: Path | None) -> Sites:
+        """Return ``sites`` after the training stages; ``student``'s weights change where the recipe says so."""
+        recipe = self._recipe
+        compressed = CompressedNetwork.of_plan(student, sites)
+        if recipe.batchnorm:
+            reestimate(compressed, self._batches("BatchNorm"))
+        trainable = any(p.requires_grad for p in compressed.layers.parameters())
+        if recipe.block_epochs and trainable:
+            sites = self._reconstructed(compressed, sites)
+            compressed = CompressedNetwork.of_plan(student, sites)
+        if recipe.epochs and (trainable or recipe.weights):
+            identity = {"network": self._network.name, "sites": _digest(sites), "pool": len(self._data.pool)}
+            train(compressed, self._teacher, self._data, recipe, self._seed, identity, state, self._progress)
+            sites = compressed.plans()
+        return sites
+
+    def _reconstructed(self, compressed: CompressedNetwork, sites: Sites) -> Sites:
+        """Return ``sites`` after block-wise reconstruction, or as they were where that is better."""
+        before = self._divergence(compressed)
+        reconstruct(
+            compressed, self._teacher, self._network, self._block_images, self._recipe, self._seed, self._progress
+        )
+        return compressed.plans() if self._divergence(compressed) < before else sites
 
 
-def _best(plans: list[Plan], sited: SitedNetwork, network: Network, images: NDArray[np.uint8], progress: bool) -> Plan:
-    """Return the plan with the least divergence on ``images``."""
-    if len(plans) == 1:
-        return plans[0]
-    costs = [plan_divergence(CompressedNetwork(sited, plan), network, images, progress) for plan in plans]
-    return plans[int(np.argmin(costs))]
+def _target_of_round(target: float, number: int, rounds: int) -> float:
+    """Cut 8 bits down to ``target`` in equal ratios; the last round gives it exactly."""
+    return target if number + 1 == rounds else float(8 * (target / 8) ** ((number + 1) / rounds))
+
+
+def _ordered(site: SitePlan, order: NDArray[np.int64] | None) -> SitePlan:
+    if order is None:
+        return site
+    return SitePlan(site.info, replace(site.arrays, channel_order=order.astype(np.uint16)))
+
+
+def _digest(sites: Sites) -> str:
+    named = hashlib.sha256()
+    for site in sites:
+        named.update(site.info.model_dump_json().encode())
+        for array in vars(site.arrays).values():
+            named.update(np.ascontiguousarray(array).tobytes())
+    return named.hexdigest()

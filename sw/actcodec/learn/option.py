@@ -19,54 +19,65 @@ FloatArray = NDArray[np.float64]
 class SiteOption:
     """One transform for one site of C channels, C coefficients before any is dropped.
 
-    ``P`` and ``R`` (C, C) block-diagonal; ``offset`` and ``step`` (9, C) of the quantizer at every width;
-    ``loss`` (9, C) is s_k·D_k(b), the share of coefficient k at b bits in ½ eᵀGe of a position (times 2).
+    ``P`` and ``R`` (C, C) block-diagonal; ``offset``, ``step`` and ``distortion`` D_k(b) (9, C) of the quantizer at
+    every width; ``loss`` (9, C) is s_k·D_k(b), the share of coefficient k at b bits in ½ eᵀGe of a position (times 2).
     """
 
+    name: str
+    """What the basis is called: `pca.Basis`, ``bypass``, or ``learned``."""
     transform: Transform
     statistics: SiteStatistics
     P: FloatArray
     R: FloatArray
     offset: FloatArray
     step: FloatArray
+    distortion: FloatArray
     loss: FloatArray
 
 
 def plain_options(statistics: SiteStatistics) -> tuple[SiteOption, ...]:
     """Return the options of a site that mix no channels: identity and bypass."""
-    return _transformed(statistics, "identity", "identity"), _bypass(statistics)
+    return _transformed(statistics, "identity", "identity"), raw(statistics)
 
 
 def projection(statistics: SiteStatistics, basis: Basis) -> SiteOption:
-    """Return the projection of a site in ``basis``."""
-    return _transformed(statistics, "project", basis)
+    """Return the projection of a site in ``basis``; ``identity`` mixes no channels and is coded as such."""
+    return _transformed(statistics, "identity" if basis == "identity" else "project", basis)
 
 
 def _transformed(statistics: SiteStatistics, transform: Transform, basis: Basis) -> SiteOption:
-    blocks = block_transforms(statistics, basis)
+    return option_of(basis, transform, statistics, block_transforms(statistics, basis))
+
+
+def option_of(
+    name: str, transform: Transform, statistics: SiteStatistics, blocks: tuple[BlockTransform, ...]
+) -> SiteOption:
+    """Return the option of given block transforms, its quantizers measured on the sample of the site."""
     P, R = _diagonal(statistics, blocks)
     z = (statistics.sample - statistics.mean) @ P.T
     quantizers: Quantizers = measure_quantizers(z)
     sensitivity = np.concatenate([block.sensitivity for block in blocks])
     return SiteOption(
+        name=name,
         transform=transform,
         statistics=statistics,
         P=P,
         R=R,
         offset=quantizers.offset,
         step=quantizers.step,
+        distortion=quantizers.distortion,
         loss=quantizers.distortion * sensitivity,
     )
 
 
-def _bypass(statistics: SiteStatistics) -> SiteOption:
+def raw(statistics: SiteStatistics) -> SiteOption:
     """Return the raw bytes as an option: no loss at 8 bits, and no other width."""
     channels = statistics.site.channels
     loss = np.full((MAX_WIDTH + 1, channels), np.inf)
     loss[MAX_WIDTH] = 0
     unit = np.ones((MAX_WIDTH + 1, channels))
     eye = np.eye(channels)
-    return SiteOption("bypass", statistics, eye, eye, 0 * unit, unit, loss)
+    return SiteOption("bypass", "bypass", statistics, eye, eye, 0 * unit, unit, loss, loss)
 
 
 def _diagonal(statistics: SiteStatistics, blocks: tuple[BlockTransform, ...]) -> tuple[FloatArray, FloatArray]:

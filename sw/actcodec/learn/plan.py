@@ -22,7 +22,7 @@ from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
 from actcodec.errors import ActcodecError
-from actcodec.files import atomic_directory, read_bytes, read_json
+from actcodec.files import WEIGHTS, atomic_directory, read_bytes, read_json, read_weights
 from actcodec.learn.draft import draft_table_bytes
 from actcodec.params import MAX_WIDTH, CodecParams, validation_problem
 from actcodec.tables import SiteInfo, SiteSizes
@@ -55,6 +55,8 @@ class PlanArrays:
     """(K,) 0…8"""
     group: NDArray[np.uint16]
     """(K,) unit of width that the coefficient belongs to"""
+    channel_order: NDArray[np.uint16]
+    """(C,) the network's original channel that is stored at each place"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,7 @@ class SitePlan:
         C, K = self.info.channels, self.info.blocks[-1].coefficients[1]
         b = self.arrays.P.shape[-1]
         expected = {"P": (K, b), "R": (C, b), "bias": (K,), "bias_out": (C,), "width": (K,), "group": (K,)}
+        expected["channel_order"] = (C,)
         for field in fields(self.arrays):
             array = getattr(self.arrays, field.name)
             if array.shape != expected[field.name]:
@@ -78,6 +81,12 @@ class SitePlan:
                 raise ActcodecError(where, f"{field.name} holds values that are not finite")
         if K and int(self.arrays.width.max()) > MAX_WIDTH:
             raise ActcodecError(where, f"width {int(self.arrays.width.max())} is outside 0…{MAX_WIDTH}")
+
+    @property
+    def order(self) -> NDArray[np.int64] | None:
+        """The order of the stored channels, None where it is the network's own."""
+        order = self.arrays.channel_order.astype(np.int64)
+        return None if np.array_equal(order, np.arange(len(order))) else order
 
     def sizes(self, transaction_bytes: int) -> SiteSizes:
         """Payload bits, stream and transaction bytes of one image."""
@@ -101,16 +110,31 @@ class PlanProvenance(BaseModel):
     epochs: int = Field(ge=0)
     checkpoint_sha256: str
     network_macs: int = Field(ge=0)
+    block_images: int = Field(default=0, ge=0)
+    """Images of block-wise reconstruction."""
+    weights_trained: bool = False
+    """The checkpoint is not the network's but goes with the plan."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Every site of a network in execution order, the codec build they are for, and their provenance."""
+    """Every site of a network in execution order, the codec build they are for, and their provenance.
+
+    ``weights`` is the checkpoint (safetensors) of a network whose weights were trained with the plan, named by
+    ``provenance.checkpoint_sha256``; None where the network's own checkpoint goes with it.
+    """
 
     params: CodecParams
     sites: tuple[SitePlan, ...]
     provenance: PlanProvenance
     transaction_bytes: int = 64
+    weights: bytes | None = None
+
+    @property
+    def orders(self) -> dict[int, NDArray[np.int64]]:
+        """The channel orders of the sites that have another than the network's own."""
+        orders = {index: site.order for index, site in enumerate(self.sites)}
+        return {index: order for index, order in orders.items() if order is not None}
 
     @property
     def values(self) -> int:
@@ -160,6 +184,8 @@ def save_plan(plan: Plan, directory: Path) -> str:
     with atomic_directory(directory) as temporary:
         (temporary / MANIFEST).write_bytes(manifest)
         (temporary / ARRAYS).write_bytes(arrays)
+        if plan.weights is not None:
+            (temporary / WEIGHTS).write_bytes(plan.weights)
     return hashlib.sha256(manifest).hexdigest()
 
 
@@ -188,7 +214,11 @@ def load_plan(directory: Path) -> Plan:
     except SafetensorError as error:
         raise ActcodecError(arrays_path, f"is not a safetensors file: {error}") from error
     sites = tuple(_site(arrays_path, number, entry.info, tensors) for number, entry in enumerate(manifest.sites))
-    plan = Plan(manifest.codec, sites, manifest.provenance, manifest.transaction_bytes)
+    weights = read_weights(directory, manifest.provenance.checkpoint_sha256)
+    if (weights is None) == manifest.provenance.weights_trained:
+        state = "missing" if weights is None else "not expected"
+        raise ActcodecError(directory / WEIGHTS, f"is {state}: weights_trained = {weights is None}")
+    plan = Plan(manifest.codec, sites, manifest.provenance, manifest.transaction_bytes, weights)
     for entry, site in zip(manifest.sites, sites, strict=True):
         sizes = site.sizes(plan.transaction_bytes)
         for field in ("payload_bits", "stream_bytes", "transaction_bytes"):
@@ -199,7 +229,7 @@ def load_plan(directory: Path) -> Plan:
 
 
 def _site(path: Path, number: int, info: SiteInfo, tensors: dict[str, NDArray[Any]]) -> SitePlan:
-    dtypes = {"width": np.uint8, "group": np.uint16}
+    dtypes = {"width": np.uint8, "group": np.uint16, "channel_order": np.uint16}
     found = {}
     for field in fields(PlanArrays):
         name, dtype = f"{number}.{field.name}", dtypes.get(field.name, np.float64)

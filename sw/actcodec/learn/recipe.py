@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from actcodec.configs import find_config
 from actcodec.errors import ActcodecError
 from actcodec.files import read_bytes
+from actcodec.learn.pca import Basis
 from actcodec.params import Order, validation_problem
+
+BasisChoice = Basis | Literal["auto", "best"]
+Allocation = Literal[
+    "waterfill", "greedy", "uniform", "equal-variance", "fixed-width", "raw", "transform-coding", "cat"
+]
+Coder = Literal["codec", "zvc", "rle", "ebpc", "huffman"]
 
 
 class LearnRecipe(BaseModel):
     """How a plan is learned; one small TOML in configs/learn.
 
-    ``transform`` is the basis of projected sites: ``auto`` measures ``identity`` (no site is projected), ``pca`` and
-    ``fisher`` and keeps the one with the least divergence. ``epochs`` of 0 leaves the plan as measured (post-training).
+    Stages, each of them optional but the first: allocation (post-training), BatchNorm re-estimation, block-wise
+    reconstruction (``block_epochs``), end-to-end training (``epochs``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str = Field(default="waterfill", min_length=1, max_length=100)
-    transform: Literal["auto", "pca", "fisher", "identity"] = "auto"
+    allocation: Allocation = "waterfill"
+    """Who chooses kept coefficients and widths (`actcodec.learn.allocation`); the last two make no tables, they are
+    measured by `actcodec sweep` (`actcodec.rivals`)."""
+    coder: Coder = "codec"
+    """What writes the stream: the codec, or a coder of variable length on the same codes (`actcodec sweep`)."""
+    widths: Literal["site", "eight"] = "site"
+    """Greedy only: one width a site is searched for (P1+q), or all coefficients have 8 bits (P1-pure)."""
+    unprojected: bool = True
+    """Greedy P1+q only: coding a site channel by channel is on offer beside its projection."""
+    transform: BasisChoice = "auto"
+    """Basis of projected sites. ``auto`` measures ``identity`` (no site is projected), ``pca``, ``fisher`` on the whole
+    network and keeps the one with the least divergence; ``best`` measures every construction site by site."""
+    permute: bool = False
+    """Channels are assigned to blocks by covariance wherever the graph lets the order be folded into the weights."""
     order: Order = "position-major"
     align_bits: int | None = Field(default=None, ge=8)
     transaction_bytes: int = Field(default=64, ge=1)
@@ -34,24 +54,85 @@ class LearnRecipe(BaseModel):
     """Positions of a site that quantizers and decoders are fitted on."""
     selection_images: int = Field(default=1000, ge=1)
     """Selection images that choices (basis, best epoch) are measured on."""
+    greedy_images: int = Field(default=250, ge=1)
+    """Selection images that a greedy step is measured on."""
+    greedy_step: int = Field(default=16, ge=1)
+    """A greedy step drops a site's channels divided by this (at least one coefficient)."""
+    rounds: int = Field(default=1, ge=1, le=16)
+    """Greedy only: the way to the target is cut into so many parts, with the training stages after each."""
+    batchnorm: bool = False
+    """Moments of every convolution are put back to what they are without compression."""
+    block_epochs: int = Field(default=0, ge=0)
+    """Passes over ``block_images`` for every piece of the network."""
+    block_images: int = Field(default=1024, ge=1)
+    block_rate: float = Field(default=1e-3, gt=0)
     epochs: int = Field(default=0, ge=0)
     images: int = Field(default=5000, ge=1)
-    """Training images an epoch of fine-tuning."""
+    """Training images of an epoch of end-to-end training."""
     batch: int = Field(default=50, ge=1)
     rate: float = Field(default=1e-3, gt=0)
+    weights: bool = False
+    """The network's weights are trained as well."""
+    weight_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of a weight as a share of its tensor's rms."""
+    cross_entropy: float = Field(default=0.0, ge=0)
+    """α: weight of the cross entropy to the labels."""
+    distillation: float = Field(default=1.0, ge=0)
+    """δ: weight of the KL divergence to the uncompressed network's output."""
     reconstruction: float = Field(default=0.0, ge=0)
-    """γ: weight of the sites' relative squared error in the fine-tuning loss."""
+    """γ: weight of the sites' relative squared error."""
+    cat_bits: int = Field(default=6, ge=1, le=8)
+    """CAT only: bits of a symbol before the entropy coder."""
+    entropy: float = Field(default=0.0, ge=0)
+    """CAT only: λ, the price of a bit of entropy a value."""
+    patience: int = Field(default=0, ge=0)
+    """Stop after so many epochs without a new best one; 0: never."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Autocast of convolutions. bfloat16 halves a step on processors that multiply it and takes ten times as long on
+    others; the codecs are computed in float32 always."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.rounds > 1 and self.allocation != "greedy":
+            raise ValueError(f"rounds = {self.rounds} needs allocation = 'greedy', it is {self.allocation!r}")
+        rival = {"transform-coding", "cat"}
+        if (self.allocation in rival) != (self.coder == "huffman"):
+            raise ValueError(f"coder = {self.coder!r} does not go with allocation = {self.allocation!r}")
+        if self.coder in ("zvc", "rle", "ebpc") and self.allocation not in ("raw", "fixed-width"):
+            raise ValueError(f"coder = {self.coder!r} needs codes of one width: allocation = 'raw' or 'fixed-width'")
+        if self.epochs and not (self.cross_entropy or self.distillation or self.reconstruction):
+            raise ValueError(
+                "epochs without cross_entropy, distillation or reconstruction: there is nothing to minimise"
+            )
+        return self
+
+    @property
+    def panel(self) -> str:
+        """The panel of results that the recipe belongs to: by how much is trained, never mixed."""
+        if self.epochs:
+            return "fine-tuned"
+        return "block-wise" if self.block_epochs else "post-training"
 
 
 def load_recipe(source: str | Path) -> LearnRecipe:
-    """Read a recipe: a TOML file, or the name of one in configs/learn.
+    """Read a recipe: a TOML file, or the name of one in configs/learn; ``a+b`` is a with the fields of b put over it.
 
-    Raises ActcodecError for a missing file, bad TOML, an unknown field or a value out of range.
+    ``method`` of such a sum is the sum of the names. Raises ActcodecError for a missing file, bad TOML, an unknown
+    field, a value out of range, or fields that contradict each other.
     """
-    path = find_config("learn", source)
+    parts = str(source).split("+")
+    content: dict[str, Any] = {}
+    methods = []
+    for part in parts:
+        path = find_config("learn", part)
+        try:
+            read = tomllib.loads(read_bytes(path).decode())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ActcodecError(path, f"is not TOML: {error}") from error
+        methods.append(str(read.pop("method", Path(part).stem)))
+        content |= read
     try:
-        return LearnRecipe.model_validate(tomllib.loads(read_bytes(path).decode()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ActcodecError(path, f"is not TOML: {error}") from error
+        return LearnRecipe.model_validate({"method": "+".join(methods), **content})
     except ValidationError as error:
-        raise ActcodecError(path, validation_problem(error)) from error
+        raise ActcodecError(path if len(parts) == 1 else source, validation_problem(error)) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from actcodec.data.roots import data_root
 from actcodec.errors import ActcodecError
 from actcodec.files import read_bytes
 from actcodec.networks.fold import check_weights, fold_batchnorm, round_weights
+from actcodec.networks.permutation import permute_channels
 from actcodec.networks.sites import SitedNetwork, find_sites
 from actcodec.networks.specs import NetworkSpec, network_spec
 
@@ -93,6 +95,16 @@ def load_network(
     )
 
 
+def network_with(network: Network, checkpoint: bytes) -> Network:
+    """Return ``network`` with the weights of ``checkpoint``, the content of a safetensors file.
+
+    Raises ActcodecError where it does not fit.
+    """
+    model = copy.deepcopy(network.model)
+    load_state(model, load(checkpoint), Path(f"weights of {network.name}"))
+    return replace(network, model=model, checkpoint_sha256=hashlib.sha256(checkpoint).hexdigest())
+
+
 def _checkpoint(spec: NetworkSpec, root: Path | None, checkpoint: Path | None) -> tuple[Path, bytes]:
     """Return the path and the bytes of the weights."""
     if checkpoint is not None:
@@ -108,16 +120,22 @@ def _checkpoint(spec: NetworkSpec, root: Path | None, checkpoint: Path | None) -
     return path, read_bytes(path)
 
 
-def sited_network(network: Network, weights: str = "float") -> SitedNetwork:
+def sited_network(
+    network: Network, weights: str = "float", orders: Mapping[int, NDArray[np.int64]] | None = None
+) -> SitedNetwork:
     """Return ``network`` with its BatchNorm folded, ``weights`` float or w8, and a tap at every site.
 
+    ``orders`` are channel orders of sites, folded into the weights (`permute_channels`).
     With ``site_modules`` the network is taken as it is: nothing is folded.
-    Raises ActcodecError as `fold_batchnorm` and `find_sites` do.
+    Raises ActcodecError as `fold_batchnorm`, `find_sites` and `permute_channels` do.
     """
     if not network.site_modules:
         folded = fold_batchnorm(network.model, weights)
-        return SitedNetwork(folded, find_sites(folded, network.input_shape))
+        sites = find_sites(folded, network.input_shape)
+        return SitedNetwork(permute_channels(folded, sites, orders) if orders else folded, sites)
     check_weights(weights)
+    if orders:
+        raise ActcodecError(f"network {network.name}", "has sites named by module; their channels cannot be reordered")
     sites = find_sites(network.model, network.input_shape, network.site_modules)
     model = copy.deepcopy(network.model)
     if weights == "w8":

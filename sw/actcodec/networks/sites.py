@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from actcodec.networks.fusion import Group, stored_groups
 from actcodec.networks.tracing import module_of, run_once, trace, trace_with_shapes
 
 SiteFunction = Callable[[int, Tensor], Tensor]
+_OVERWRITING = {operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow, operator.setitem}
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,24 @@ class SitedNetwork(nn.Module):
     """``model`` with a tap at every site: ``forward(x, fn)`` gives all readers ``fn(site_index, tensor)``.
 
     ``sites`` are those of ``find_sites`` for the same model; ``by_module`` where it was given ``site_modules``.
-    The model is copied and shares nothing with it. Operations that work in place get a copy of what ``fn`` returned.
+    The model is copied and shares nothing with it; its parameters are frozen. Operations that work in place get a copy
+    of what ``fn`` returned. ``graph`` is the traced network with its taps, None with ``by_module``.
     """
 
     def __init__(self, model: nn.Module, sites: Sequence[SiteSpec], *, by_module: bool = False) -> None:
         super().__init__()
         self.sites = tuple(sites)
-        self._taps = [_Tap(site.index) for site in self.sites]
-        tapped = _hooked(model, self.sites, self._taps) if by_module else _rewired(model, self.sites, self._taps)
-        self._tapped = tapped.requires_grad_(False)
+        self._taps = [Tap(site.index) for site in self.sites]
+        self.graph = None if by_module else _rewired(model, self.sites, self._taps)
+        self._tapped = (self.graph or _hooked(model, self.sites, self._taps)).requires_grad_(False)
+        if self.graph is not None and not _works_in_place(self.graph):
+            for tap in self._taps:
+                tap.copies = False
+
+    @property
+    def network(self) -> nn.Module:
+        """The copied network, taps included; its parameters may be trained."""
+        return self._tapped
 
     def forward(self, x: Tensor, fn: SiteFunction | None = None) -> Tensor:
         """Map inputs N×C×H×W to logits; where ``fn`` is given its value replaces every site's tensor."""
@@ -101,19 +112,47 @@ class SitedNetwork(nn.Module):
                 tap.fn = None
 
 
-class _Tap(nn.Module):
-    """Passes a site's tensor on, through ``fn`` where one is set."""
+class Tap(nn.Module):
+    """Passes a site's tensor on, through ``fn`` where one is set.
+
+    ``copies``: readers get a copy, because one of them might work in place.
+    """
 
     def __init__(self, index: int) -> None:
         super().__init__()
         self.index = index
+        self.copies = True
         self.fn: SiteFunction | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        return x if self.fn is None else self.fn(self.index, x).clone()
+        """Return the tensor that readers of the site get."""
+        if self.fn is None:
+            return x
+        out = self.fn(self.index, x)
+        return out.clone() if self.copies else out
 
 
-def _rewired(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[_Tap]) -> fx.GraphModule:
+def _works_in_place(traced: fx.GraphModule) -> bool:
+    """Return whether any operation of the graph may overwrite what it reads."""
+    return any(_overwrites(traced, node) for node in traced.graph.nodes)
+
+
+def _overwrites(traced: fx.GraphModule, node: fx.Node) -> bool:
+    if node.kwargs.get("inplace") or "out" in node.kwargs:
+        return True
+    if node.op == "call_module":
+        return bool(getattr(module_of(traced, node), "inplace", False))
+    if node.op == "call_method":
+        return str(node.target).endswith("_") or node.target == "__setitem__"
+    if node.op != "call_function":
+        return False
+    name = getattr(node.target, "__name__", "")
+    # functional.relu(x, True) and its like: the flag is the last positional argument.
+    flagged = any(argument is True for argument in node.args)
+    return name.endswith("_") or flagged or node.target in _OVERWRITING
+
+
+def _rewired(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[Tap]) -> fx.GraphModule:
     """Return a traced copy of ``model`` in which all users of a stored node use its tap instead."""
     traced = trace(model)
     groups = stored_groups(traced)
@@ -129,7 +168,7 @@ def _rewired(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[_Tap]) 
     return traced
 
 
-def _hooked(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[_Tap]) -> nn.Module:
+def _hooked(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[Tap]) -> nn.Module:
     """Return a copy of ``model`` in which the output of every site's module goes through its tap."""
     hooked = copy.deepcopy(model).eval()
     for site, tap in zip(sites, taps, strict=True):

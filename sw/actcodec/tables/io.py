@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,11 @@ def digest_of(tables: Tables) -> str:
     return str(manifest_of(tables)["digest"])
 
 
-def save_tables(tables: Tables, directory: Path) -> str:
-    """Write the tables into ``directory``, all or nothing; returns their digest."""
+def save_tables(tables: Tables, directory: Path, beside: Mapping[str, bytes] | None = None) -> str:
+    """Write the tables into ``directory``, all or nothing; returns their digest.
+
+    ``beside`` holds files that are no part of the tables but belong to them, by name.
+    """
     manifest = manifest_of(tables)
     tensors = {
         f"{number}.{name}": np.ascontiguousarray(array)
@@ -149,7 +153,7 @@ def save_tables(tables: Tables, directory: Path) -> str:
     with atomic_directory(directory) as temporary:
         (temporary / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
         (temporary / ARRAYS).write_bytes(save_safetensors(tensors))
-        for name, content in _images(tables).items():
+        for name, content in {**(beside or {}), **_images(tables)}.items():
             (temporary / name).write_bytes(content)
     return str(manifest["digest"])
 

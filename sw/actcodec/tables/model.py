@@ -323,6 +323,12 @@ class Tables:
         raise ActcodecError("tables", f"site = {name!r} is unknown; known: {known}")
 
     @property
+    def orders(self) -> dict[int, NDArray[np.int64]]:
+        """The channel orders, by number of the site, of sites that are not stored in the network's own."""
+        orders = {number: site.arrays.channel_order.astype(np.int64) for number, site in enumerate(self.sites)}
+        return {number: order for number, order in orders.items() if not np.array_equal(order, np.arange(len(order)))}
+
+    @property
     def values(self) -> int:
         """Activations of one image over all sites."""
         return sum(site.info.values for site in self.sites)

@@ -12,33 +12,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
-from actcodec.learn.draft import StreamSettings, Widths, draft_info, draft_table_bytes, stored_widths
+from actcodec.learn.allocation.choice import Choice, make_choice
+from actcodec.learn.draft import StreamSettings, Widths
 from actcodec.learn.option import SiteOption
 from actcodec.params import MAX_WIDTH
-from actcodec.tables.geometry import planes_of, sizes_of
 
 _BISECTIONS = 80
-
-
-@dataclass(frozen=True, eq=False)
-class Choice:
-    """An option with widths (C,), its loss an image (N·Σ s·D) and its bytes."""
-
-    option: SiteOption
-    widths: Widths
-    loss: float
-    stream_bytes: int
-    table_bytes: int
-
-    def bits(self, batch: int) -> float:
-        """Bits an image: stream, and tables shared by ``batch`` images."""
-        return 8 * (self.stream_bytes + self.table_bytes / batch)
 
 
 def allocate(
@@ -67,20 +51,11 @@ def allocate(
 def site_choices(option: SiteOption, table_batch: int, settings: StreamSettings) -> list[Choice]:
     """Return the trade-off of one option: the last step of the hull that fits each size of the stream."""
     site = option.statistics.site
-    positions = site.height * site.width
-    best: dict[int, tuple[Widths, float]] = {}
-    for widths in _path(option, table_batch * positions):
-        info = draft_info(site, option.statistics.range, option.transform, widths, settings)
-        planes = planes_of(info, stored_widths(option.transform, widths))
-        loss = positions * float(option.loss[widths, np.arange(site.channels)].sum())
-        best[sizes_of(planes, site.height, site.width, settings.transaction_bytes).stream_bytes] = (widths, loss)
-    choices = []
-    for stream_bytes, (widths, loss) in best.items():
-        info = draft_info(site, option.statistics.range, option.transform, widths, settings)
-        stored = stored_widths(option.transform, widths)
-        table_bytes = draft_table_bytes(info, stored, settings.params)
-        choices.append(Choice(option, widths, loss, stream_bytes, table_bytes))
-    return choices
+    best: dict[int, Choice] = {}
+    for widths in _path(option, table_batch * site.height * site.width):
+        choice = make_choice(option, widths, settings)
+        best[choice.stream_bytes] = choice
+    return list(best.values())
 
 
 def _path(option: SiteOption, table_share: int) -> list[Widths]:

@@ -1,0 +1,232 @@
+"""The one trainer of all methods: a network with layers at its sites, against the uncompressed network.
+
+    minimise    α·CE(y, f(x)) + δ·KL(teacher ‖ f(x)) + γ·Σ_l ‖a_l − â_l‖²/‖a_l‖²/L + the method's own penalty
+
+over the layers and, where the recipe says so, the network's weights. Adam, cosine schedule. A weight's rate is relative
+to its tensor's rms, so that one number suits all tensors. Every epoch draws its order and augmentation from (seed,
+epoch) alone and its state is written whole or not at all, so a run that was killed at any moment ends in the same
+bytes. The epoch with the least divergence on the selection images is kept; what came in counts as epoch 0.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from actcodec.data import Dataset
+from actcodec.data.augment import augmentation
+from actcodec.errors import ActcodecError
+from actcodec.files import write_text
+from actcodec.learn.checkpoint import load_checkpoint, save_checkpoint
+from actcodec.learn.divergence import kl_divergence
+from actcodec.learn.progress import track
+from actcodec.learn.recipe import LearnRecipe
+from actcodec.learn.tuning.compressed import CompressedNetwork, selection_divergence
+from actcodec.networks import Network, SitedNetwork
+
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """``pool``: what is trained on; ``selection`` (N, H, W, C): what epochs are chosen by."""
+
+    network: Network
+    pool: Dataset
+    selection: NDArray[np.uint8]
+
+
+def device_of(recipe: LearnRecipe) -> torch.device:
+    """Return the device that the recipe asks for; ActcodecError where it asks for CUDA and there is none."""
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise ActcodecError("recipe", "device = 'cuda': no CUDA device is available")
+    if recipe.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(recipe.device)
+
+
+def autocast(recipe: LearnRecipe, device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context that forward passes run in: bfloat16 where the recipe says so."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+
+
+def train(
+    compressed: CompressedNetwork,
+    teacher: SitedNetwork,
+    data: TrainingData,
+    recipe: LearnRecipe,
+    seed: int,
+    identity: dict[str, Any],
+    state: Path | None = None,
+    progress: bool = True,
+) -> None:
+    """Train ``compressed`` in place for ``recipe.epochs`` and leave the best epoch's numbers in it.
+
+    ``state`` is a file that is written after every epoch and taken up if it exists; beside it a CSV log with a line an
+    epoch. ``identity`` names what is trained: a state of another plan, recipe or seed is refused with ActcodecError.
+    """
+    device = device_of(recipe)
+    compressed.to(device)
+    teacher.to(device)
+    run = _Run(compressed, teacher, data, recipe, seed, device)
+    header: dict[str, Any] = {**identity, "seed": seed, "recipe": recipe.model_dump(mode="json")}
+    if state is not None and state.exists():
+        run.restore(*load_checkpoint(state, header))
+    else:
+        run.consider(0, None, progress)
+    while run.epochs_done < recipe.epochs and not run.settled:
+        loss = run.epoch(run.epochs_done, progress)
+        run.consider(run.epochs_done + 1, loss, progress)
+        if state is not None:
+            save_checkpoint(state, run.state(), {**header, **run.header()})
+            write_text(state.with_suffix(".csv"), run.log())
+    run.leave_best()
+    compressed.to("cpu")
+    teacher.to("cpu")
+
+
+class _Run:
+    """A network on its way through the epochs, and the best of it so far."""
+
+    def __init__(
+        self,
+        compressed: CompressedNetwork,
+        teacher: SitedNetwork,
+        data: TrainingData,
+        recipe: LearnRecipe,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self._compressed, self._teacher, self._data = compressed, teacher, data
+        self._recipe, self._seed, self._device = recipe, seed, device
+        weights = {f"sited.{name}" for name, _ in compressed.sited.named_parameters()}
+        compressed.sited.requires_grad_(recipe.weights)
+        trained = [(name, p) for name, p in compressed.named_parameters() if p.requires_grad]
+        self._parameters = dict(trained)
+        self._groups = [
+            {"params": [p], "rate": recipe.weight_rate * _rms(p) if name in weights else recipe.rate}
+            for name, p in trained
+        ]
+        self._optimizer = torch.optim.Adam(self._groups, lr=recipe.rate, betas=(0.9, 0.99))
+        self.epochs_done = 0
+        self._best_divergence, self._best_epoch = math.inf, 0
+        self._best: dict[str, Tensor] = {}
+        self._history: list[dict[str, float | None]] = []
+
+    @property
+    def settled(self) -> bool:
+        """Whether as many epochs as the recipe's patience brought nothing."""
+        return 0 < self._recipe.patience <= self.epochs_done - self._best_epoch
+
+    def epoch(self, epoch: int, progress: bool) -> float:
+        """Go once through the pool; return the mean loss."""
+        recipe, pool = self._recipe, self._data.pool
+        steps = math.ceil(len(pool) / recipe.batch)
+        batches = self._batches(np.random.default_rng([self._seed, epoch, 0xF17E]))
+        # Dropout draws from torch's generator.
+        torch.manual_seed(int(np.random.default_rng([self._seed, epoch, 0xD809]).integers(2**63)))
+        total = 0.0
+        for step, (x, y) in enumerate(track(batches, f"training {epoch + 1}/{recipe.epochs}", steps, progress)):
+            done = (epoch + step / steps) / recipe.epochs
+            for group in self._optimizer.param_groups:
+                group["lr"] = group["rate"] * 0.5 * (1 + math.cos(math.pi * done))
+            loss = self._loss(x, y)
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            total += float(loss.detach())
+        return total / steps
+
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        recipe = self._recipe
+        with autocast(recipe, self._device):
+            logits, loss = self._compressed.with_penalty(x, recipe.reconstruction)
+            logits = logits.float()
+            if recipe.distillation:
+                with torch.no_grad():
+                    reference = self._teacher(x).float()
+                loss = loss + recipe.distillation * kl_divergence(reference, logits).mean()
+            if recipe.cross_entropy:
+                loss = loss + recipe.cross_entropy * functional.cross_entropy(logits, y)
+        return loss
+
+    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        pool, batch = self._data.pool, self._recipe.batch
+        order, recipe = rng.permutation(len(pool)), augmentation(pool.name)
+        for start in range(0, len(pool), batch):
+            chosen = order[start : start + batch]
+            x = self._data.network.inputs(recipe.apply(pool.images[chosen], rng))
+            yield x.to(self._device), torch.from_numpy(pool.labels[chosen]).to(self._device)
+
+    def consider(self, epoch: int, loss: float | None, progress: bool) -> None:
+        """Measure the present numbers on the selection images and keep them if they are the best so far."""
+        data = self._data
+        divergence = selection_divergence(self._compressed, self._teacher, data.network, data.selection, progress)
+        self.epochs_done = epoch
+        self._history.append({"epoch": epoch, "loss": loss, "divergence": divergence})
+        if divergence < self._best_divergence:
+            self._best_divergence, self._best_epoch = divergence, epoch
+            self._best = {name: p.detach().clone() for name, p in self._parameters.items()}
+
+    def leave_best(self) -> None:
+        """Put the best epoch's numbers into the network."""
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(self._best[name])
+        self._compressed.sited.requires_grad_(False)
+
+    def log(self) -> str:
+        """Return the history as CSV."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["epoch", "loss", "divergence"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._history)
+        return text.getvalue()
+
+    def header(self) -> dict[str, Any]:
+        """Return what the header of a checkpoint says of the way so far."""
+        return {
+            "epochs_done": self.epochs_done,
+            "best_divergence": self._best_divergence,
+            "best_epoch": self._best_epoch,
+            "history": self._history,
+        }
+
+    def state(self) -> dict[str, Tensor]:
+        """Return parameters, the best ones and Adam's moments under flat names."""
+        tensors: dict[str, Tensor] = {}
+        for name, parameter in self._parameters.items():
+            tensors[f"now.{name}"], tensors[f"best.{name}"] = parameter.detach(), self._best[name]
+            for moment, value in self._optimizer.state[parameter].items():
+                tensors[f"adam.{moment}.{name}"] = value
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+        """Take up what ``state`` and ``header`` wrote."""
+        self.epochs_done, self._best_epoch = int(header["epochs_done"]), int(header["best_epoch"])
+        self._best_divergence, self._history = float(header["best_divergence"]), list(header["history"])
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(tensors[f"now.{name}"])
+                self._best[name] = tensors[f"best.{name}"].to(self._device)
+                moments = {m: tensors[f"adam.{m}.{name}"] for m in _MOMENTS if f"adam.{m}.{name}" in tensors}
+                if moments:
+                    self._optimizer.state[parameter] = {
+                        m: value if m == "step" else value.to(self._device) for m, value in moments.items()
+                    }
+
+
+def _rms(parameter: nn.Parameter) -> float:
+    return float(parameter.detach().square().mean().sqrt().clamp_min(1e-4))

@@ -1,0 +1,62 @@
+"""Accuracy and size of a network whose sites go through coders of variable length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from actcodec.data import Dataset
+from actcodec.learn.batches import input_batches
+from actcodec.learn.divergence import kl_divergence
+from actcodec.networks import Network, SitedNetwork
+
+_BATCH = 100
+
+
+class SiteCoder(Protocol):
+    """A coder of one site. ``bits`` counts the streams written so far, an image's tensor being one stream."""
+
+    bits: int
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        """Return what readers get for N×C×H×W ``activation``, and add the bits of its streams to ``bits``."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """``correct`` of ``images`` images, mean KL divergence from the float network (nats), bits of every site in all."""
+
+    images: int
+    correct: int
+    divergence: float
+    bits: tuple[int, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct images, 0…1."""
+        return self.correct / self.images
+
+
+@torch.no_grad()
+def measure(
+    network: Network,
+    teacher: SitedNetwork,
+    sited: SitedNetwork,
+    coders: Sequence[SiteCoder],
+    dataset: Dataset,
+    progress: bool = True,
+) -> Measurement:
+    """Run ``sited`` with a coder at every site over ``dataset`` and compare with labels and with ``teacher``."""
+    correct = start = 0
+    divergence = 0.0
+    for x in input_batches(network, dataset.images, _BATCH, "measuring", progress):
+        logits = sited(x, lambda site, tensor: coders[site](tensor))
+        labels = torch.from_numpy(dataset.labels[start : start + len(x)])
+        start += len(x)
+        correct += int((logits.argmax(1) == labels).sum())
+        divergence += float(kl_divergence(teacher(x), logits).sum())
+    return Measurement(start, correct, divergence / start, tuple(coder.bits for coder in coders))
