@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from actcodec.activations import site_taps
 from actcodec.data import Dataset
@@ -48,11 +49,12 @@ def evaluate(
     tables: Tables | None = None,
     weights: str = "float",
     progress: bool = True,
-    reference: Network | None = None,
+    expected: Tensor | None = None,
 ) -> Evaluation:
     """Run ``network`` over ``dataset`` and compare with the labels and with the float network.
 
-    The latter is ``network`` itself, or ``reference``: what it was before its weights were trained.
+    The latter's logits are ``expected`` (N, classes) where they are given: those of what ``network`` was before its
+    weights were trained, or simply known already.
 
     ``float`` leaves activations alone; ``int8`` rounds every site to the reference bytes of ``tables``; ``golden``
     sends every site through the integer golden model: encode, the real bytes of the stream, decode. ``weights`` is
@@ -66,19 +68,19 @@ def evaluate(
             "dataset", f"{len(dataset)} images of {dataset.name!r}; {network.name} needs {network.dataset!r}"
         )
     plain = sited_network(network)
-    original = plain if reference is None else sited_network(reference)
     orders = tables.orders if tables is not None and mode != "float" else {}
     sited = plain if weights == "float" and not orders else sited_network(network, weights, orders)
     taps = None if mode == "float" else site_taps(tables, network, plain, coded=mode == "golden")
     correct = agreement = start = 0
     divergence = 0.0
     for x in input_batches(network, dataset.images, _BATCH, f"evaluating {mode}", progress):
-        expected = original(x)
+        batch = slice(start, start + len(x))
+        original = plain(x) if expected is None else expected[batch]
         logits = sited(x) if taps is None else sited(x, lambda index, tensor: taps[index](tensor))
         predicted = logits.argmax(1)
-        labels = torch.from_numpy(dataset.labels[start : start + len(x)])
+        labels = torch.from_numpy(dataset.labels[batch])
         start += len(x)
         correct += int((predicted == labels).sum())
-        agreement += int((predicted == expected.argmax(1)).sum())
-        divergence += float(kl_divergence(expected, logits).sum())
+        agreement += int((predicted == original.argmax(1)).sum())
+        divergence += float(kl_divergence(original, logits).sum())
     return Evaluation(mode, weights, start, correct, divergence / start, agreement)

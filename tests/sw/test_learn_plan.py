@@ -10,8 +10,8 @@ from actcodec.errors import ActcodecError
 from actcodec.learn import LearnRecipe, Plan, learn, load_plan, load_recipe, plan_sha256, save_plan
 from actcodec.learn.batches import input_batches
 from actcodec.learn.calibrate import calibrate
-from actcodec.learn.tuning.layer import CodecLayer
 from actcodec.learn.quantize8 import choose_ranges
+from actcodec.learn.tuning.layer import CodecLayer
 from actcodec.networks import SitedNetwork, find_sites, fold_batchnorm, load_network
 
 torch.set_num_threads(1)

@@ -3,13 +3,13 @@ import pytest
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
+from actcodec.learn.allocation.waterfill import allocate, site_choices
 from actcodec.learn.build import build_site
 from actcodec.learn.calibrate import SiteStatistics, block_slices
 from actcodec.learn.draft import StreamSettings
 from actcodec.learn.option import SiteOption, plain_options, projection
 from actcodec.learn.pca import block_transforms
 from actcodec.learn.quantize8 import ActivationRange
-from actcodec.learn.allocation.waterfill import allocate, site_choices
 from actcodec.networks import SiteSpec
 from actcodec.params import CodecParams
 

@@ -15,6 +15,7 @@ from actcodec.cli.options import (
     note,
     print_json,
     print_table,
+    use_threads,
 )
 from actcodec.errors import ActcodecError
 
@@ -42,13 +43,12 @@ def sweep(
 ) -> None:
     """Methods × targets on one network, accuracy on the whole test set; what is there already is not done again."""
     from actcodec.data import load_dataset
-    from actcodec.evaluate import evaluate
-    from actcodec.files import read_json, write_json
+    from actcodec.files import write_json
     from actcodec.learn import load_recipe
     from actcodec.networks import load_network
     from actcodec.params import load_params
     from actcodec.sweep.plot import draw
-    from actcodec.sweep.point import Point, Setting
+    from actcodec.sweep.point import Point, Setting, logits_of
     from actcodec.sweep.run import FAILURE, run_sweep
 
     points = [
@@ -59,15 +59,14 @@ def sweep(
     ]
     for point in points:
         load_recipe(point.method)
-    setting = Setting(load_params(codec), data_root, checkpoint, images)
     network = load_network(model, data_root, checkpoint)
+    test = load_dataset(network.dataset, "test", data_root)
+    test = test if images is None else test.head(images)
+    use_threads(1)
+    expected = logits_of(network, test).numpy()
+    accuracy = float((expected.argmax(1) == test.labels).mean())
+    setting = Setting(load_params(codec), data_root, checkpoint, images, expected)
     results = run_sweep(points, setting, out, jobs, note)
-    baseline = out / "float.json"
-    if not baseline.exists():
-        test = load_dataset(network.dataset, "test", data_root)
-        reference = evaluate(network, test if images is None else test.head(images), "float")
-        write_json(baseline, {"network": model, "test_images": reference.images, "accuracy": reference.accuracy})
-    accuracy = read_json(baseline)["accuracy"]
     summary = {"network": model, "codec": codec, "accuracy_float": accuracy, "points": results}
     write_json(out / "sweep.json", summary)
     draw(results, accuracy, out / "sweep.svg")

@@ -52,6 +52,11 @@ class SiteCodec:
             "bias_out": arrays.bias_out.astype(np.int32),
         }
 
+    @property
+    def _diagonal(self) -> bool:
+        """Whether P and R have one entry a channel."""
+        return self.site.info.transform in ("identity", "bypass")
+
     @cached_property
     def stream_bytes(self) -> int:
         """Bytes of one image's stream."""
@@ -96,6 +101,7 @@ class SiteCodec:
                 tables["shift"],
                 tables["width"],
                 info.zero,
+                self._diagonal,
             )
         return (out if x.ndim == 3 else out.reshape(images, self.stream_bytes)), payload
 
@@ -166,4 +172,5 @@ class SiteCodec:
             info.zero,
             info.low,
             info.high,
+            self._diagonal,
         )

@@ -27,11 +27,13 @@ def encode_plane(
     shift: Array,
     width: Array,
     zero: int,
+    diagonal: bool,
 ) -> int:
     """Encode the rows of x (rows, W, C) uint8 into ``out`` (bytes) at offsets ``row_bytes``; bits of codes written.
 
     ``blocks`` (blocks, 4): first and last channel, first and last coefficient. ``matrix`` (blocks, b, b) int32:
     P transposed, [channel, coefficient]. ``bias``, ``half``, ``shift``, ``width`` (K,) int32.
+    ``diagonal``: coefficient i of a block is computed from its channel i alone.
     """
     acc = np.zeros(matrix.shape[2], dtype=np.int32)
     written = 0
@@ -45,10 +47,14 @@ def encode_plane(
                 count = k1 - k0
                 for i in range(count):
                     acc[i] = bias[k0 + i]
-                for c in range(c0, c1):
-                    value = np.int32(x[y, column, c]) - np.int32(zero)
+                if diagonal:
                     for i in range(count):
-                        acc[i] += matrix[j, c - c0, i] * value
+                        acc[i] += matrix[j, i, i] * (np.int32(x[y, column, c0 + i]) - np.int32(zero))
+                else:
+                    for c in range(c0, c1):
+                        value = np.int32(x[y, column, c]) - np.int32(zero)
+                        for i in range(count):
+                            acc[i] += matrix[j, c - c0, i] * value
                 for i in range(count):
                     bits = width[k0 + i]
                     if bits == 0:
@@ -90,6 +96,7 @@ def decode_plane(
     zero: int,
     low: int,
     high: int,
+    diagonal: bool,
 ) -> None:
     """Decode into x (rows, W, C) uint8 from ``stream`` (bytes), row y starting at bit ``row_bits[y]``.
 
@@ -118,8 +125,11 @@ def decode_plane(
                     code = (pair >> (position & 7)) & ((1 << bits) - 1)
                     position += bits
                     value = np.int32(code << left_shift[k])
-                    for i in range(count):
-                        acc[i] += matrix[j, k - k0, i] * value
+                    if diagonal:
+                        acc[k - k0] += matrix[j, k - k0, k - k0] * value
+                    else:
+                        for i in range(count):
+                            acc[i] += matrix[j, k - k0, i] * value
                 for i in range(count):
                     value64 = ((np.int64(acc[i]) + half) >> shift) + zero
                     x[y, column, c0 + i] = np.uint8(min(max(value64, np.int64(low)), np.int64(high)))

@@ -14,6 +14,9 @@ from actcodec.params import MAX_WIDTH, Transform
 
 FloatArray = NDArray[np.float64]
 
+_LARGEST_GAIN = 64.0
+"""Of a code by a step of x: what int8 holds, with room for training to move."""
+
 
 @dataclass(frozen=True, eq=False)
 class SiteOption:
@@ -56,6 +59,8 @@ def option_of(
     P, R = _diagonal(statistics, blocks)
     z = (statistics.sample - statistics.mean) @ P.T
     quantizers: Quantizers = measure_quantizers(z)
+    # A row of P over its step has to fit int8; only coefficients that hardly vary have a finer one.
+    step = np.maximum(quantizers.step, np.abs(P).max(1) / _LARGEST_GAIN)
     sensitivity = np.concatenate([block.sensitivity for block in blocks])
     return SiteOption(
         name=name,
@@ -64,7 +69,7 @@ def option_of(
         P=P,
         R=R,
         offset=quantizers.offset,
-        step=quantizers.step,
+        step=step,
         distortion=quantizers.distortion,
         loss=quantizers.distortion * sensitivity,
     )

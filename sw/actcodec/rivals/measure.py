@@ -44,19 +44,20 @@ class Measurement:
 @torch.no_grad()
 def measure(
     network: Network,
-    teacher: SitedNetwork,
+    expected: Tensor,
     sited: SitedNetwork,
     coders: Sequence[SiteCoder],
     dataset: Dataset,
     progress: bool = True,
 ) -> Measurement:
-    """Run ``sited`` with a coder at every site over ``dataset`` and compare with labels and with ``teacher``."""
+    """Run ``sited``, a coder at every site, over ``dataset``; compare with labels and with ``expected`` logits."""
     correct = start = 0
     divergence = 0.0
     for x in input_batches(network, dataset.images, _BATCH, "measuring", progress):
         logits = sited(x, lambda site, tensor: coders[site](tensor))
-        labels = torch.from_numpy(dataset.labels[start : start + len(x)])
+        batch = slice(start, start + len(x))
+        labels = torch.from_numpy(dataset.labels[batch])
         start += len(x)
         correct += int((logits.argmax(1) == labels).sum())
-        divergence += float(kl_divergence(teacher(x), logits).sum())
+        divergence += float(kl_divergence(expected[batch], logits).sum())
     return Measurement(start, correct, divergence / start, tuple(coder.bits for coder in coders))

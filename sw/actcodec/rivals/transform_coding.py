@@ -22,7 +22,7 @@ from actcodec.networks import Network, SitedNetwork, SiteSpec
 from actcodec.rivals.huffman_site import Symbols, count_symbols, entropy_bits
 
 _BATCH = 100
-_LEVELS = 512
+_LEVELS = 1024
 _BISECTIONS = 7
 _FIRST_THETA = (1e-4, 1e2)
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from actcodec.data import Dataset, load_dataset, split_training
 from actcodec.errors import ActcodecError
@@ -44,7 +47,8 @@ class Point:
     @property
     def name(self) -> str:
         """Name of the point's folder."""
-        return f"{self.method}-{self.target_bits:g}-s{self.seed}"
+        method = "+".join(Path(part).stem for part in self.method.split("+"))
+        return f"{method}-{self.target_bits:g}-s{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Setting:
     checkpoint: Path | None = None
     test_images: int | None = None
     """None: the whole test set."""
+    expected: NDArray[np.float32] | None = None
+    """Logits of the uncompressed network on the test images, (N, classes)."""
 
 
 def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
@@ -69,10 +75,11 @@ def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
     training, test = (load_dataset(network.dataset, split, setting.data_root) for split in ("train", "test"))
     if setting.test_images is not None:
         test = test.head(setting.test_images)
+    expected = logits_of(network, test) if setting.expected is None else torch.from_numpy(setting.expected)
     if recipe.coder == "huffman":
-        measured = _huffman(point, recipe, network, training, test, folder)
+        measured = _huffman(point, recipe, network, training, test, expected, folder)
     else:
-        measured = _coded(point, recipe, network, training, test, setting, folder)
+        measured = _coded(point, recipe, network, training, test, expected, setting, folder)
     return {
         **asdict(point),
         "panel": recipe.panel,
@@ -88,12 +95,20 @@ def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
     }
 
 
+@torch.no_grad()
+def logits_of(network: Network, dataset: Dataset) -> Tensor:
+    """Return the logits of the uncompressed network, (N, classes)."""
+    sited = sited_network(network)
+    return torch.cat([sited(x) for x in input_batches(network, dataset.images, _BATCH, "logits", False)])
+
+
 def _coded(
     point: Point,
     recipe: LearnRecipe,
     network: Network,
     training: Dataset,
     test: Dataset,
+    expected: Tensor,
     setting: Setting,
     folder: Path,
 ) -> dict[str, Any]:
@@ -123,7 +138,7 @@ def _coded(
         "codec_mac_share": tables.provenance.codec_mac_share,
     }
     if recipe.coder == "codec":
-        result = evaluate(tuned, test, "golden", tables=tables, progress=False, reference=network)
+        result = evaluate(tuned, test, "golden", tables=tables, progress=False, expected=expected)
         return {
             "accuracy": result.accuracy,
             "divergence": result.divergence,
@@ -132,21 +147,20 @@ def _coded(
             "bpv_net": {str(batch): tables.bpv_net(batch) for batch in BATCHES},
             **common,
         }
-    teacher, sited = sited_network(network), sited_network(tuned)
     coders = [LosslessOnCodes(site, recipe.coder) for site in tables.sites]
-    return {**_variable(network, teacher, sited, coders, test, 8 * tables.table_bytes), **common}
+    return {**_variable(network, expected, sited_network(tuned), coders, test, 8 * tables.table_bytes), **common}
 
 
 def _variable(
     network: Network,
-    teacher: SitedNetwork,
+    expected: Tensor,
     sited: SitedNetwork,
     coders: list[Any],
     test: Dataset,
     table_bits: int,
 ) -> dict[str, Any]:
     typed: list[SiteCoder] = coders
-    result = measure(network, teacher, sited, typed, test, progress=False)
+    result = measure(network, expected, sited, typed, test, progress=False)
     values = [site.values * result.images for site in sited.sites]
     relu = [number for number, site in enumerate(sited.sites) if site.activation != "none"]
     stream = sum(result.bits) / sum(values)
@@ -160,7 +174,13 @@ def _variable(
 
 
 def _huffman(
-    point: Point, recipe: LearnRecipe, network: Network, training: Dataset, test: Dataset, folder: Path
+    point: Point,
+    recipe: LearnRecipe,
+    network: Network,
+    training: Dataset,
+    test: Dataset,
+    expected: Tensor,
+    folder: Path,
 ) -> dict[str, Any]:
     """Transform coding or CAT: the quantizers, then a Huffman code for their symbols on the calibration images."""
     split = split_training(training)
@@ -194,7 +214,7 @@ def _huffman(
     coders = [HuffmanSite(quantizers[i], count) for i, count in enumerate(counts)]
     table_bits = dense + sum(coder.table_bits for coder in coders)
     return {
-        **_variable(network, teacher, sited, coders, test, table_bits),
+        **_variable(network, expected, sited, coders, test, table_bits),
         "table_bytes": -(-table_bits // 8),
         "codec_mac_share": multiplications / network_macs(network.model, network.input_shape),
     }

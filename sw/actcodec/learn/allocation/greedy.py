@@ -39,6 +39,9 @@ from actcodec.learn.option import SiteOption
 from actcodec.networks.stages import StagedNetwork, State
 from actcodec.params import MAX_WIDTH
 
+_USELESS = 1e-6
+"""Share of the largest gain of a site below which a coefficient is never kept: its step would be noise."""
+
 Layers = Callable[[Choice], nn.Module]
 
 
@@ -262,9 +265,9 @@ def _frontier(option: SiteOption, settings: StreamSettings, mixed: bool, step: i
     channels = option.statistics.site.channels
     stride = max(1, channels // step)
     # What dropping a coefficient costs, by prediction: the order in which they go.
-    order = np.argsort(-(option.loss[0] - option.loss[MAX_WIDTH]), kind="stable")
-    # A coefficient without variance is not kept.
-    useful = max(int(np.count_nonzero(option.distortion[0] > 0)), 1)
+    gain = option.loss[0] - option.loss[MAX_WIDTH]
+    order = np.argsort(-gain, kind="stable")
+    useful = max(int(np.count_nonzero(gain > _USELESS * gain.max())), 1)
     counts = [useful, *(k for k in range(channels - stride, 0, -stride) if k < useful)]
     if counts[-1] != 1:
         counts.append(1)
