@@ -7,6 +7,7 @@ A test checks that the documents are up to date.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -59,7 +60,7 @@ def demo() -> str:
 
 
 def headline() -> str:
-    """Accuracy and traffic of the demo and of ResNet-20, one row each."""
+    """Accuracy and traffic of the demo and of the kept tables, one row each."""
     summary = _load("demo")
     moved = summary["traffic"]["raw8"]["moved_bytes"] / summary["traffic"]["actcodec"]["moved_bytes"]
     rows = [
@@ -74,20 +75,19 @@ def headline() -> str:
             f"{moved:.2f}×",
         ]
     ]
-    for case in _load("learning")["cases"]:
-        if case["network"] == "cifar10-resnet20" and case["transform"] == "fisher":
-            rows.append(
-                [
-                    "CIFAR-10 ResNet-20, fine-tuned codec",
-                    f"{case['test_images']:,}",
-                    f"{case['accuracy']['float']:.2%}",
-                    f"**{case['accuracy']['golden']:.2%}**",
-                    f"**{case['bpv_stream']:.2f}**",
-                    f"{case['bpv_net']['1']:.2f} / {case['bpv_net']['16']:.2f}",
-                    *(f"{bits / case['bpv_stream']:.1f}×" for bits in (8, 16, 32)),
-                    "",
-                ]
-            )
+    for kept in _load("headline")["tables"]:
+        rows.append(
+            [
+                f"{kept['network']}, {kept['method']}",
+                f"{kept['images']:,}",
+                f"{kept['accuracy_float']:.2%}",
+                f"**{kept['accuracy_golden']:.2%}**",
+                f"**{kept['bits_per_value']:.2f}**",
+                f"{kept['bpv_net']['1']:.2f} / {kept['bpv_net']['16']:.2f}",
+                *(f"{bits / kept['bits_per_value']:.1f}×" for bits in (8, 16, 32)),
+                "",
+            ]
+        )
     header = (
         "network|test images|float|through the codec|bpv_stream|bpv_net, batch 1 / 16|"
         "vs 8 bit|vs 16 bit|vs 32 bit|DRAM bytes vs raw 8 bit"
@@ -95,34 +95,58 @@ def headline() -> str:
     return _markdown(header, rows)
 
 
-def learning() -> str:
-    """All cases of benchmarks/learning.py."""
-    rows = [
-        [
-            case["network"],
-            case["transform"],
-            f"{case['epochs']} × {case['images']}" if case["epochs"] else "none",
-            f"{case['bpv_stream']:.2f}",
-            f"{case['bpv_net']['1']:.2f} / {case['bpv_net']['16']:.2f}",
-            f"{case['accuracy']['float']:.2%}",
-            f"{case['accuracy']['int8']:.2%}",
-            f"{case['accuracy']['golden']:.2%}",
-            f"{case['accuracy']['golden_w8']:.2%}",
-            f"{case['divergence']['golden']:.4f}",
-            f"{case['projected_sites']} of {case['sites']}",
-            f"{case['codec_mac_share']:.1%}",
-        ]
-        for case in _load("learning")["cases"]
-    ]
+def training_step() -> str:
+    """Ratios to the plain training step."""
+    ratios = _load("training_step")["ratio_to_plain"]
+    return _markdown("step|ratio to the plain one", [[name, f"{ratio:.2f}×"] for name, ratio in ratios.items()])
+
+
+def projection(network: str) -> str:
+    """All points of a network, a row each, by panel."""
+    content = json.loads((RESULTS / "projection" / f"{network}.json").read_text())
+    order = {panel: number for number, panel in enumerate(("post-training", "block-wise", "fine-tuned"))}
+    rows = []
+    for point in sorted(
+        (p for p in content["points"] if "unreachable" not in p),
+        key=lambda p: (order[p["panel"]], -p["target_bits"], -p["accuracy"]),
+    ):
+        trained = [f"{point['block_images']} × {point['block_epochs']}, codecs"] if point["block_epochs"] else []
+        if point["epochs"]:
+            what = "all" if point["weights"] == "trained" else "codecs"
+            trained.append(f"{point['train_images']} × {point['epochs']}, {what}")
+        relu = point["bpv_relu"]
+        rows.append(
+            [
+                point["panel"],
+                f"`{point['method']}`",
+                f"{point['accuracy']:.2%}",
+                f"{point['bpv_stream']:.2f}",
+                "" if relu is None else f"{relu:.2f}",
+                f"{point['bpv_net']['1']:.2f} / {point['bpv_net']['16']:.2f}",
+                " / ".join(f"{point['ratio'][bits]:.1f}" for bits in ("8", "16", "32")),
+                f"{point['codec_mac_share']:.1%}",
+                "; ".join(trained) or "none",
+            ]
+        )
     header = (
-        "network|basis|fine-tuning (epochs × images)|bpv_stream|bpv_net 1 / 16|float|8 bit|golden|golden, W8|"
-        "KL (nats)|projected|codec MACs"
+        "panel|method|accuracy|bpv_stream|ReLU only|bpv_net 1 / 16|× vs 8 / 16 / 32 bit|codec MACs|"
+        "images × epochs, what is trained"
     )
     return _markdown(header, rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"demo": demo, "headline": headline, "learning": learning}
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "learning.md")
+def _projections() -> dict[str, Callable[[], str]]:
+    names = sorted(path.stem for path in (RESULTS / "projection").glob("*.json"))
+    return {f"projection:{name}": functools.partial(projection, name) for name in names}
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "demo": demo,
+    "headline": headline,
+    "training_step": training_step,
+    **_projections(),
+}
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "learning.md", ROOT / "docs" / "results.md")
 
 
 def rendered(text: str) -> str:

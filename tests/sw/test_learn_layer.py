@@ -81,7 +81,7 @@ def test_single_precision_reference_and_loops_give_equal_values() -> None:
     plan = site_plan(32, "project", 0, seed=5)
     layer, x = CodecLayer(plan), activation(32, 0, seed=3)
     with torch.no_grad():
-        expected = reference(x, *layer._weights(), layer._geometry)
+        expected = reference(x, *layer.weights(), layer.geometry)
         assert ((layer(x) - expected).abs() > 1e-4).float().mean() < 2e-3
 
 

@@ -2,10 +2,12 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from typer.testing import CliRunner
 
 from actcodec.cli import app
@@ -204,3 +206,31 @@ def test_the_network_of_the_document_works(tmp_path: Path) -> None:
     (tmp_path / "mynets.py").write_text(text.split("```python\n")[1].split("```")[0])
     spec = network_spec("mynets:Small", "cifar10")
     assert [site.name for site in find_sites(spec.build(), spec.input_shape)] == ["body.0", "body.3"]
+
+
+def test_networks_of_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core works without torchvision: a stand-in shows what is asked of it, and its absence is named."""
+    asked: dict[str, object] = {}
+
+    def get_model(name: str, **arguments: object) -> nn.Module:
+        asked.update(arguments, name=name)
+        if name != "resnet18":
+            raise ValueError(f"Unknown model {name}")
+        return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+    models = ModuleType("torchvision.models")
+    models.get_model = get_model  # type: ignore[attr-defined]
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+        patched.setitem(sys.modules, "torchvision.models", models)
+        spec = network_spec("torchvision:resnet18", "cifar10")
+        assert [site.name for site in find_sites(spec.build(), spec.input_shape)] == ["0"]
+        assert asked == {"name": "resnet18", "weights": None, "num_classes": 10}
+        with pytest.raises(ActcodecError, match="torchvision:resnet99: cannot be built: Unknown model"):
+            network_spec("torchvision:resnet99", "cifar10").build()
+        with pytest.raises(ActcodecError, match="has no data set; give --dataset"):
+            network_spec("torchvision:resnet18")
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "torchvision.models", None)
+        with pytest.raises(ActcodecError, match="needs torchvision, which cannot be imported"):
+            network_spec("torchvision:resnet18", "cifar10")

@@ -2,6 +2,7 @@
 
 mnist-resnet12, cifar10-resnet20 … resnet56                  weights at hand
 cifar10-resnet18, -mobilenetv2, -vgg16, -vgg19 [-w<width>]   no weights shipped
+torchvision:NAME                                             torchvision.models, where torchvision is installed
 package.module:factory                                       a network of one's own
 """
 
@@ -33,6 +34,9 @@ _CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 _CIFAR_STD = (0.2470, 0.2435, 0.2616)
 _INPUT_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 _WIDEST = 4.0
+_CLASSES = 10
+"""Of every data set that networks from outside can be put on."""
+_TORCHVISION = "torchvision:"
 
 INPUT_ATTRIBUTE = "actcodec_input"
 """Attribute of a module of one's own: ``{"mean": (…), "std": (…)}`` of x/255, a value a channel."""
@@ -94,16 +98,19 @@ def network_spec(name: str, dataset: str | None = None) -> NetworkSpec:
     """Return the specification of ``name``.
 
     ``name`` is one of NETWORKS, those without shipped weights with an optional width suffix (``cifar10-vgg16-w0.5``),
+    ``torchvision:NAME`` for what ``torchvision.models.get_model`` knows, with a head for the classes of ``dataset``,
     or ``package.module:factory``: what the factory returns, called without arguments, is the network, ``dataset``
     its data set, and its attribute ``actcodec_input`` its normalisation.
     Raises ActcodecError for an unknown name, a width that is no number in 0…4, a factory that cannot be called or a
     data set that is missing or not the network's.
     """
+    if name.startswith(_TORCHVISION):
+        return _torchvision(name, dataset)
     if ":" in name:
         return _own(name, dataset)
     spec = _SPECS.get(name) or _from_zoo(name)
     if spec is None:
-        raise ActcodecError("network", f"{name!r} is unknown; known: {', '.join(NETWORKS)}, package.module:factory")
+        raise ActcodecError("network", f"{name!r} is unknown; known: {', '.join(NETWORKS)}, torchvision:NAME, package.module:factory")
     if dataset not in (None, spec.dataset):
         raise ActcodecError("dataset", f"{dataset!r} is not {name}'s, {spec.dataset!r}")
     return spec
@@ -129,11 +136,34 @@ def _from_zoo(name: str) -> NetworkSpec | None:
     )
 
 
-def _own(name: str, dataset: str | None) -> NetworkSpec:
-    if dataset not in _INPUT_SHAPES:
-        given = "no data set" if dataset is None else f"the unknown data set {dataset!r}"
-        raise ActcodecError(f"network {name}", f"has {given}; give --dataset, one of: {', '.join(DATASETS)}")
-    factory = _factory(name)
+def _torchvision(name: str, dataset: str | None) -> NetworkSpec:
+    given = _given(name, dataset)
+    try:
+        models = importlib.import_module("torchvision.models")
+    except Exception as error:  # A torchvision that does not fit torch fails in many ways.
+        problem = f"needs torchvision, which cannot be imported: {reason(error)}"
+        raise ActcodecError(f"network {name}", problem) from error
+    wanted = name.removeprefix(_TORCHVISION)
+    return NetworkSpec(
+        name=name,
+        dataset=given,
+        input_shape=_INPUT_SHAPES[given],
+        mean=_IMAGENET_MEAN,
+        std=_IMAGENET_STD,
+        build=_builder(name, lambda: models.get_model(wanted, weights=None, num_classes=_CLASSES)),
+    )
+
+
+def _given(name: str, dataset: str | None) -> str:
+    """Return ``dataset`` where it is known; a network that is not of the project's has none of its own."""
+    if dataset in _INPUT_SHAPES:
+        return dataset
+    given = "no data set" if dataset is None else f"the unknown data set {dataset!r}"
+    raise ActcodecError(f"network {name}", f"has {given}; give --dataset, one of: {', '.join(DATASETS)}")
+
+
+def _builder(name: str, factory: Callable[[], Any]) -> Callable[[], nn.Module]:
+    """Return ``factory`` with its failures named."""
 
     def build() -> nn.Module:
         try:
@@ -144,9 +174,15 @@ def _own(name: str, dataset: str | None) -> NetworkSpec:
             raise ActcodecError(f"network {name}", f"the factory returned a {type(model).__name__}, not a Module")
         return model
 
-    shape = _INPUT_SHAPES[dataset]
+    return build
+
+
+def _own(name: str, dataset: str | None) -> NetworkSpec:
+    given = _given(name, dataset)
+    build = _builder(name, _factory(name))
+    shape = _INPUT_SHAPES[given]
     mean, std = _normalisation(name, build(), shape[0])
-    return NetworkSpec(name=name, dataset=dataset, input_shape=shape, mean=mean, std=std, build=build)
+    return NetworkSpec(name=name, dataset=given, input_shape=shape, mean=mean, std=std, build=build)
 
 
 def _factory(name: str) -> Callable[[], Any]:

@@ -190,7 +190,7 @@ class CodecLayer(nn.Module):
         self._plan = plan
         info, arrays = plan.info, plan.arrays
         self._range = ActivationRange(info.scale, info.zero, info.low, info.high)
-        self._geometry = Geometry(
+        self.geometry = Geometry(
             blocks=np.array([(*b.channels, *b.coefficients) for b in info.blocks], np.int64),
             top=((1 << arrays.width.astype(np.int64)) - 1).astype(np.float32),
             scale=np.float32(info.scale),
@@ -217,7 +217,8 @@ class CodecLayer(nn.Module):
     def _buffer(self, name: str, value: Any) -> None:
         self.register_buffer(name, torch.as_tensor(np.asarray(value, np.float32)), persistent=False)
 
-    def _weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return P (K, b), bias (K,), R (C, b) and bias' (C,) as they now are."""
         return (
             self.P0 + self.free_rows * self.dP,
             self.bias0 + self.dbias,
@@ -232,19 +233,19 @@ class CodecLayer(nn.Module):
 
     def forward(self, activation: Tensor) -> Tensor:
         """Return scale·clamp(round(R·code + bias_out), low − zero, high − zero) at every position."""
-        weights = self._weights()
+        weights = self.weights()
         if activation.device.type == "cpu" and activation.dtype != torch.float64:
             # Codes are exact in float32 only, whatever autocast makes of the convolutions.
-            return _Fused.apply(activation.float(), *weights, self._geometry)  # type: ignore[no-any-return, no-untyped-call]
+            return _Fused.apply(activation.float(), *weights, self.geometry)  # type: ignore[no-any-return, no-untyped-call]
         P, bias, R, bias_out = (w.to(activation.dtype) for w in weights)
-        return reference(activation, P, bias, R, bias_out, self._geometry)
+        return reference(activation, P, bias, R, bias_out, self.geometry)
 
     @torch.no_grad()
     def to_plan(self) -> SitePlan:
         """Return the plan with the numbers as they are now learned."""
         if self._plan.info.transform == "bypass":
             return self._plan
-        P, bias, R, bias_out = (tensor.double().cpu().numpy() for tensor in self._weights())
+        P, bias, R, bias_out = (tensor.double().cpu().numpy() for tensor in self.weights())
         return SitePlan(self._plan.info, replace(self._plan.arrays, P=P, R=R, bias=bias, bias_out=bias_out))
 
 

@@ -1,0 +1,103 @@
+"""P1 and its rivals on the same network, images and accounting: the points of docs/results.md.
+
+    python benchmarks/projection.py NETWORK [--jobs 2]
+
+measures the points of NETWORK that are missing and writes benchmarks/results/projection/NETWORK.json and .svg. Plans,
+tables and greedy logs stay in build/projection. Every accuracy is that of the whole test set, evaluated once a point.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from actcodec.data import load_dataset
+from actcodec.files import write_json
+from actcodec.networks import load_network
+from actcodec.params import load_params
+from actcodec.sweep.plot import draw
+from actcodec.sweep.point import Point, Setting, logits_of
+from actcodec.sweep.run import run_sweep
+
+RESULTS = Path(__file__).parent / "results" / "projection"
+BUILD = Path("build") / "projection"
+LOSSLESS = ("raw8", "zvc", "rle", "ebpc")
+LOW, ALL = (3.0, 2.5), (4.0, 3.0, 2.5)
+
+Wanted = dict[str, Sequence[float]]
+
+
+def _with(stage: str, methods: Wanted) -> Wanted:
+    return {f"{method}+{stage}": targets for method, targets in methods.items()}
+
+
+_RESNET20: Wanted = {
+    **dict.fromkeys(LOSSLESS, (8.0,)),
+    **dict.fromkeys(("p1", "uniform", "equal-variance"), (6.0, 5.0, 4.0, 3.0, 2.5)),
+    **dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "identity", "dct", "transform-coding"), ALL),
+    "lsq": (4.0, 3.0),
+    **_with("block", dict.fromkeys(("p1", "uniform", "equal-variance", "p1q", "p1q-mixed", "waterfill"), ALL)),
+    **_with("block", {"lsq": (4.0, 3.0)}),
+    **_with("tuned", dict.fromkeys(("p1", "uniform", "equal-variance"), ALL)),
+    **_with("tuned", dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "cat"), LOW)),
+    **_with("tuned", dict.fromkeys(("lsq", "lsq-zvc", "lsq-ebpc"), (3.0, 2.0))),
+}
+_ONE_EACH: Wanted = {
+    **dict.fromkeys(LOSSLESS, (8.0,)),
+    **dict.fromkeys(("p1q-mixed", "waterfill"), (4.0, 3.0)),
+    **_with("block", {"p1q-mixed": (4.0, 3.0)}),
+}
+# Points, codec configuration and checkpoint of every network.
+NETWORKS: dict[str, tuple[Wanted, str, Path | None]] = {
+    "cifar10-resnet20": (_RESNET20, "default", None),
+    "cifar10-resnet56": (_ONE_EACH, "default", None),
+    "cifar10-vgg16-w0.25": (
+        {**_ONE_EACH, **_with("tuned", {"p1q-mixed": (4.0, 3.0, 2.0)})},
+        "default",
+        Path("benchmarks/checkpoints/cifar10-vgg16-w0.25.safetensors"),
+    ),
+    "cifar10-mobilenetv2-w0.5": (
+        {**_ONE_EACH, **_with("tuned", {"p1q-mixed": (4.0, 3.0)})},
+        "wide",
+        Path("benchmarks/checkpoints/cifar10-mobilenetv2-w0.5.safetensors"),
+    ),
+}
+
+
+def main() -> None:
+    """Run the points of one network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("network", choices=NETWORKS)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--methods", help="only these, a,b,c; the result file then has no others")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    name: str = arguments.network
+    wanted, codec, checkpoint = NETWORKS[name]
+    chosen = arguments.methods.split(",") if arguments.methods else list(wanted)
+    points = [Point(name, method, target) for method in chosen for target in wanted[method]]
+    network = load_network(name, checkpoint=checkpoint)
+    test = load_dataset(network.dataset, "test")
+    expected = logits_of(network, test).numpy()
+    accuracy = float(np.mean(expected.argmax(1) == test.labels))
+    setting = Setting(load_params(codec), checkpoint=checkpoint, expected=expected)
+    results = run_sweep(points, setting, BUILD / name, arguments.jobs, lambda line: print(line, flush=True))
+    if arguments.methods:
+        return
+    content = {
+        "command": f"python benchmarks/projection.py {name}",
+        "network": name,
+        "codec": codec,
+        "accuracy_float": accuracy,
+        "points": results,
+    }
+    write_json(RESULTS / f"{name}.json", content)
+    draw(results, accuracy, RESULTS / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main()
