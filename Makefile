@@ -11,6 +11,8 @@ RUN := $(BIN)/actcodec
 MODEL ?= mnist-resnet12
 TARGET ?= 2.0
 METHOD ?= demo
+METHODS ?= p1q,waterfill,uniform
+TARGETS ?= 4,3
 CONFIG ?= default
 DEVICE ?= DDR4-2400
 SIM ?= verilator
@@ -29,7 +31,7 @@ STAMP = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 	@echo
-	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) WAVES=1 DATA=folder"
+	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) WAVES=1 DATA=folder"
 
 .PHONY: setup
 setup: $(STAMP)  ## make the Python environment (implied by every other target)
@@ -82,6 +84,10 @@ traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram)
 .PHONY: report
 report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations found
 	$(RUN) report --tables $(TABLES) --device $(DEVICE) --out $(BUILD)/$(MODEL)/report $(foreach file,$(wildcard $(BUILD)/$(MODEL)/cosim/*.json),--cosim $(file))
+
+.PHONY: sweep
+sweep: setup  ## METHODS × TARGETS on MODEL: accuracy on the whole test set, build/MODEL/sweep/sweep.json and .svg
+	$(RUN) sweep --model $(MODEL) --methods $(METHODS) --targets $(TARGETS) --out $(BUILD)/$(MODEL)/sweep $(DATA_OPTION)
 
 .PHONY: clean
 clean:  ## remove what was built (the environment stays)

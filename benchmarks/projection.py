@@ -2,7 +2,7 @@
 
     python benchmarks/projection.py NETWORK [--jobs 2]
 
-measures the points of NETWORK that are missing and writes benchmarks/results/projection/NETWORK.json and .svg. Plans,
+writes benchmarks/results/projection/NETWORK.json and .svg; points that are there already are not measured again. Plans,
 tables and greedy logs stay in build/projection. Every accuracy is that of the whole test set, evaluated once a point.
 """
 
@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from actcodec.data import load_dataset
-from actcodec.files import write_json
+from actcodec.files import read_json, write_json
 from actcodec.networks import load_network
 from actcodec.params import load_params
 from actcodec.sweep.plot import draw
@@ -68,12 +70,16 @@ NETWORKS: dict[str, tuple[Wanted, str, Path | None]] = {
 }
 
 
+def _key(result: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(result[field] for field in ("method", "target_bits", "seed"))
+
+
 def main() -> None:
     """Run the points of one network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--methods", help="only these, a,b,c; the result file then has no others")
+    parser.add_argument("--methods", help="only these, a,b,c")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     name: str = arguments.network
@@ -85,9 +91,13 @@ def main() -> None:
     expected = logits_of(network, test).numpy()
     accuracy = float(np.mean(expected.argmax(1) == test.labels))
     setting = Setting(load_params(codec), checkpoint=checkpoint, expected=expected)
-    results = run_sweep(points, setting, BUILD / name, arguments.jobs, lambda line: print(line, flush=True))
-    if arguments.methods:
-        return
+    path = RESULTS / f"{name}.json"
+    known = {_key(result): result for result in read_json(path)["points"]} if path.exists() else {}
+    missing = [point for point in points if _key(asdict(point)) not in known]
+    measured = run_sweep(missing, setting, BUILD / name, arguments.jobs, lambda line: print(line, flush=True))
+    known |= {_key(result): result for result in measured}
+    everything = [Point(name, method, target) for method in wanted for target in wanted[method]]
+    results = [known[_key(asdict(point))] for point in everything if _key(asdict(point)) in known]
     content = {
         "command": f"python benchmarks/projection.py {name}",
         "network": name,
@@ -95,7 +105,7 @@ def main() -> None:
         "accuracy_float": accuracy,
         "points": results,
     }
-    write_json(RESULTS / f"{name}.json", content)
+    write_json(path, content)
     draw(results, accuracy, RESULTS / f"{name}.svg")
 
 

@@ -12,7 +12,7 @@ from actcodec.tables import load_tables
 from e2e.conftest import Cli
 
 VERBS = (
-    *("train", "learn", "export", "eval", "inspect", "encode", "decode", "baseline"),
+    *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
     *("rtl", "cosim", "traffic", "report", "dram", "demo"),
 )
 
@@ -168,3 +168,51 @@ def test_dram_replays_a_trace(cli: Cli, tmp_path: Path) -> None:
     trace.write_text("0x0 READ 0\n0x40 LOAD 0\n")
     _refused(cli("dram", "--trace", trace), "requests.trace", "line 2", "0x40 LOAD 0")
     _refused(cli("dram", "--trace", tmp_path / "none"), "none")
+
+
+def test_trained_weights_travel_with_plan_and_tables(cli: Cli, tmp_path: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text(
+        "calibration_images = 64\nselection_images = 64\npositions = 1024\nimages = 128\nbatch = 16\n"
+        'epochs = 2\nweights = true\ntransform = "identity"\n'
+    )
+    plan, tables = tmp_path / "plan", tmp_path / "tables"
+    learned = cli("learn", "--target-bits", 2, "--recipe", f"waterfill+{recipe}", "--out", plan, "--json")
+    assert learned.returncode == 0, learned.stderr
+    assert json.loads(learned.stdout)["method"] == "waterfill+short"
+    assert (tmp_path / "plan.csv").read_text().startswith("epoch,loss,divergence\n0,,")
+    assert not list(tmp_path.glob("*.resume"))
+    assert cli("export", "--plan", plan, "--out", tables).returncode == 0
+    weights = tables / "weights.safetensors"
+    assert weights.read_bytes() == (plan / "weights.safetensors").read_bytes()
+    result = cli("eval", "--golden", "--tables", tables, "--data", "mnist", "--images", 200, "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["accuracy_golden"] == found["accuracy"] > 0.9
+    assert found["bits_per_value"] == pytest.approx(2.0, abs=0.05)
+    assert 0 < found["codec_mac_share"] < 0.1
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    changed = cli("eval", "--golden", "--tables", tables, "--json")
+    assert (changed.returncode, changed.stdout) == (2, "")
+    assert "another checkpoint" in changed.stderr
+
+
+def test_sweep_measures_and_draws(cli: Cli, tmp_path: Path) -> None:
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text("calibration_images = 48\nselection_images = 48\npositions = 512\n")
+    out = tmp_path / "sweep"
+    arguments = ("--model", "mnist-resnet12", "--methods", f"uniform+{recipe},zvc+{recipe}", "--targets", "8,4")
+    result = cli("sweep", *arguments, "--images", 50, "--out", out, "--json")
+    assert result.returncode == 0, result.stderr
+    points = json.loads(result.stdout)["points"]
+    assert [(p["method"].split("+")[0], p["target_bits"]) for p in points] == [
+        *(("uniform", 8.0), ("uniform", 4.0)),
+        *(("zvc", 8.0), ("zvc", 4.0)),
+    ]
+    assert (out / "sweep.svg").stat().st_size > 5_000
+    again = cli("sweep", *arguments, "--images", 50, "--out", out, "--json")
+    assert again.stdout == result.stdout
+    refused = cli("sweep", "--methods", "nonsense", "--targets", "4", "--out", out)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1) and "nonsense" in refused.stderr
+    refused = cli("sweep", "--methods", "uniform", "--targets", "four", "--out", out)
+    assert refused.returncode == 2 and "holds something that is no number" in refused.stderr

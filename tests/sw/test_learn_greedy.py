@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from actcodec.errors import ActcodecError
-from actcodec.learn import plan_sha256
+from actcodec.export import integer_tables
+from actcodec.learn import Plan, learn, load_recipe, plan_sha256
 from actcodec.learn.allocation.greedy import Step
-from support.learning import network, quick_plan
+from actcodec.params import CodecParams
+from support.learning import QUICK, network, quick_plan, training
 
 PURE = {"allocation": "greedy", "widths": "eight"}
 MIXED = {"allocation": "greedy", "widths": "site"}
@@ -118,3 +120,20 @@ def test_channels_in_an_order_of_their_own() -> None:
         assert site.info.channels > 16
         np.testing.assert_array_equal(np.sort(order), np.arange(site.info.channels))
     assert plan.provenance.checkpoint_sha256 == network().checkpoint_sha256
+
+
+def test_a_block_may_hold_all_channels() -> None:
+    recipe = QUICK.model_copy(update={"allocation": "uniform"})
+    dense = learn(network(), training(), 3.0, recipe=recipe, params=CodecParams(block=64, acc_bits=28), progress=False)
+    assert all(len(site.info.blocks) == 1 for site in dense.sites)
+    share = {block: _share(plan) for block, plan in ((64, dense), (16, quick_plan(3.0, allocation="uniform")))}
+    assert share[64] > share[16] > 0
+
+
+def _share(plan: Plan) -> float:
+    return integer_tables(plan, max_mac_share=9).provenance.codec_mac_share
+
+
+def test_methods_without_tables_are_not_learned() -> None:
+    with pytest.raises(ActcodecError, match="allocation = 'cat' makes no tables; measure it by `actcodec sweep`"):
+        learn(network(), training(), 3.0, recipe=load_recipe("cat+tuned"), progress=False)

@@ -245,7 +245,7 @@ def evaluate(
         "divergence": result.divergence,
     }
     if loaded:
-        summary |= {"bits_per_value": loaded.bpv_stream}
+        summary |= {"bits_per_value": loaded.bpv_stream, "codec_mac_share": loaded.provenance.codec_mac_share}
         summary |= {"bpv_stream": loaded.bpv_stream, "bpv_relu": loaded.bpv_relu}
         summary |= {"bpv_net": {str(b): loaded.bpv_net(b) for b in (1, 16)}}
     if json_output:
@@ -254,6 +254,11 @@ def evaluate(
         typer.echo(
             f"{network.name}, {mode}, {weights.value} weights: {result.accuracy:.2%} of {result.images} images, "
             f"{result.agreement / result.images:.2%} classified as by the float network"
+        )
+    if loaded and mode != "float" and not json_output:
+        typer.echo(
+            f"{loaded.bpv_stream:.3f} bits a value (batch 1 with tables {loaded.bpv_net(1):.3f}), codec "
+            f"{loaded.provenance.codec_mac_share:.1%} of the network's multiplications"
         )
     if loaded and mode == "float":
         note("the tables were not used; --golden evaluates through them")

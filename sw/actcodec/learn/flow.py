@@ -75,6 +75,10 @@ def learn(
     recipe, params = recipe or LearnRecipe(), params or CodecParams()
     if train.name != network.dataset:
         raise ActcodecError("dataset", f"{train.name!r} is not {network.name}'s, {network.dataset!r}")
+    if recipe.coder == "huffman":
+        raise ActcodecError(
+            "recipe", f"allocation = {recipe.allocation!r} makes no tables; measure it by `actcodec sweep`"
+        )
     if not 0 < target_bits <= 8:
         raise ActcodecError("target_bits", f"{target_bits} is outside 0…8")
     run = _Learning(network, train, target_bits, seed, recipe, params, state, greedy_log, report, progress)

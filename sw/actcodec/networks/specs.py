@@ -110,7 +110,9 @@ def network_spec(name: str, dataset: str | None = None) -> NetworkSpec:
         return _own(name, dataset)
     spec = _SPECS.get(name) or _from_zoo(name)
     if spec is None:
-        raise ActcodecError("network", f"{name!r} is unknown; known: {', '.join(NETWORKS)}, torchvision:NAME, package.module:factory")
+        raise ActcodecError(
+            "network", f"{name!r} is unknown; known: {', '.join(NETWORKS)}, torchvision:NAME, package.module:factory"
+        )
     if dataset not in (None, spec.dataset):
         raise ActcodecError("dataset", f"{dataset!r} is not {name}'s, {spec.dataset!r}")
     return spec
