@@ -303,24 +303,13 @@ class _Learning:
 
     def _greedy_key(self, before: Sites | None) -> dict[str, Any]:
         """Name everything that a greedy run depends on but its target."""
-        recipe = self._recipe
-        fields = (
-            "transform",
-            "unprojected",
-            "permute",
-            "order",
-            "align_bits",
-            "calibration_images",
-            "positions",
-            "greedy_images",
-        )
         return {
             "network": self._network.name,
             "checkpoint": self._network.checkpoint_sha256,
             "seed": self._seed,
             "codec": self._settings.params.model_dump(mode="json"),
             "before": _digest(before) if before else "",
-            **{field: getattr(recipe, field) for field in fields},
+            **self._recipe.walk,
         }
 
     def _selection_inputs(self, count: int) -> list[Tensor]:

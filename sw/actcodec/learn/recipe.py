@@ -21,6 +21,12 @@ Allocation = Literal[
 Coder = Literal["codec", "zvc", "rle", "ebpc", "huffman"]
 
 
+_WALK = (
+    *("allocation", "widths", "unprojected", "transform", "permute", "order", "align_bits", "table_batch"),
+    *("calibration_images", "positions", "greedy_images", "greedy_step"),
+)
+
+
 class LearnRecipe(BaseModel):
     """How a plan is learned; one small TOML in configs/learn.
 
@@ -106,6 +112,11 @@ class LearnRecipe(BaseModel):
                 "epochs without cross_entropy, distillation or reconstruction: there is nothing to minimise"
             )
         return self
+
+    @property
+    def walk(self) -> dict[str, Any]:
+        """The fields that a greedy walk depends on: recipes that agree in them share one log, whatever the target."""
+        return {name: getattr(self, name) for name in _WALK}
 
     @property
     def panel(self) -> str:

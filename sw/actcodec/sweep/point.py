@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,7 +114,7 @@ def _coded(
     setting: Setting,
     folder: Path,
 ) -> dict[str, Any]:
-    cut = "".join(c if c.isalnum() else "-" for c in f"{recipe.transform}-{recipe.widths}-s{point.seed}")
+    walk = hashlib.sha256(json.dumps(recipe.walk, sort_keys=True).encode()).hexdigest()[:8]
     plan = learn(
         network,
         training,
@@ -121,7 +123,7 @@ def _coded(
         recipe=recipe,
         params=setting.params,
         state=folder / "training.resume",
-        greedy_log=folder.parent / f"greedy-{cut}.json",
+        greedy_log=folder.parent / f"greedy-{walk}-s{point.seed}.json",
         progress=False,
     )
     save_plan(plan, folder / "plan")

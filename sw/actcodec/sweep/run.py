@@ -35,7 +35,7 @@ def run_sweep(
     for point in sorted(points, key=lambda p: -p.target_bits):
         recipe = load_recipe(point.method)
         shared = recipe.allocation == "greedy" and recipe.rounds == 1
-        walk = (recipe.transform, recipe.widths) if shared else (point.method, point.target_bits)
+        walk = tuple(recipe.walk.values()) if shared else (point.method, point.target_bits)
         chains[(point.network, point.seed, *walk)].append(point)
     done = Parallel(n_jobs=jobs, return_as="generator_unordered")(
         delayed(_run_chain)(chain, setting, folder) for chain in chains.values()

@@ -103,7 +103,7 @@ class Greedy:
     ) -> None:
         self._staged, self._layer, self._inputs, self._reference = staged, layer, inputs, reference
         self._mixed, self._divisor, self._batch, self._file = mixed, step, table_batch, file
-        self._key = {**key, "mixed": mixed, "step": step, "table_batch": table_batch}
+        self._key = key
         self._frontiers = [[_frontier(o, settings, mixed, step) for o in site] for site in options]
         self.choices = list(start) if start is not None else [frontier[0].choices[0] for frontier in self._frontiers]
         self.steps: list[Step] = []
