@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from actcodec.data import load_dataset
+from actcodec.evaluate import float_logits
 from actcodec.files import read_json, write_json
 from actcodec.networks import load_network
 from actcodec.params import load_params
 from actcodec.sweep.plot import draw
-from actcodec.sweep.point import Point, Setting, logits_of
+from actcodec.sweep.point import Point, Setting
 from actcodec.sweep.run import run_sweep
 
 RESULTS = Path(__file__).parent / "results" / "projection"
@@ -88,7 +89,7 @@ def main() -> None:
     points = [Point(name, method, target) for method in chosen for target in wanted[method]]
     network = load_network(name, checkpoint=checkpoint)
     test = load_dataset(network.dataset, "test")
-    expected = logits_of(network, test).numpy()
+    expected = float_logits(network, test).numpy()
     accuracy = float(np.mean(expected.argmax(1) == test.labels))
     setting = Setting(load_params(codec), checkpoint=checkpoint, expected=expected)
     path = RESULTS / f"{name}.json"

@@ -41,6 +41,13 @@ class Evaluation:
 
 
 @torch.no_grad()
+def float_logits(network: Network, dataset: Dataset, progress: bool = False) -> Tensor:
+    """Return the logits of the uncompressed ``network`` on ``dataset``, (N, classes)."""
+    sited = sited_network(network)
+    return torch.cat([sited(x) for x in input_batches(network, dataset.images, _BATCH, "reference", progress)])
+
+
+@torch.no_grad()
 def evaluate(
     network: Network,
     dataset: Dataset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -215,6 +216,8 @@ def evaluate(
     from actcodec.data import load_dataset
     from actcodec.errors import ActcodecError
     from actcodec.evaluate import evaluate as run
+    from actcodec.evaluate import float_logits
+    from actcodec.files import WEIGHTS
     from actcodec.tables import load_tables
 
     if golden and int8:
@@ -232,7 +235,12 @@ def evaluate(
     if images:
         dataset = dataset.head(images)
     mode: Any = "golden" if golden else "int8" if int8 else "float"
-    result = run(network, dataset, mode, tables=loaded, weights=weights.value)
+    expected = None
+    if own is not None and checkpoint is None and (own / WEIGHTS).exists():
+        # Weights that were trained with the tables are compared with the network as it was before, where it is at hand.
+        with contextlib.suppress(ActcodecError):
+            expected = float_logits(open_network(name, data_root, None, data, sites), dataset)
+    result = run(network, dataset, mode, tables=loaded, weights=weights.value, expected=expected)
     summary: dict[str, Any] = {
         "network": network.name,
         "dataset": dataset.name,

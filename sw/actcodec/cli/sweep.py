@@ -43,12 +43,13 @@ def sweep(
 ) -> None:
     """Methods × targets on one network, accuracy on the whole test set; what is there already is not done again."""
     from actcodec.data import load_dataset
+    from actcodec.evaluate import float_logits
     from actcodec.files import write_json
     from actcodec.learn import load_recipe
     from actcodec.networks import load_network
     from actcodec.params import load_params
     from actcodec.sweep.plot import draw
-    from actcodec.sweep.point import Point, Setting, logits_of
+    from actcodec.sweep.point import Point, Setting
     from actcodec.sweep.run import FAILURE, run_sweep
 
     points = [
@@ -63,7 +64,7 @@ def sweep(
     test = load_dataset(network.dataset, "test", data_root)
     test = test if images is None else test.head(images)
     use_threads(1)
-    expected = logits_of(network, test).numpy()
+    expected = float_logits(network, test).numpy()
     accuracy = float((expected.argmax(1) == test.labels).mean())
     setting = Setting(load_params(codec), data_root, checkpoint, images, expected)
     results = run_sweep(points, setting, out, jobs, note)

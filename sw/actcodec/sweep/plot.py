@@ -24,17 +24,20 @@ def draw(results: Sequence[dict[str, Any]], float_accuracy: float, path: Path) -
     # The same drawing gives the same bytes.
     matplotlib.rcParams.update({"svg.hashsalt": "actcodec", "font.size": 8})
     panels = [p for p in PANELS if any(r.get("panel") == p for r in results)]
+    # A method looks the same in every panel.
+    methods = sorted({str(result["method"]).split("+")[0] for result in results})
     figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 4.2), sharey=True, squeeze=False)
     for axis, panel in zip(axes[0], panels, strict=True):
         lines: dict[str, list[tuple[float, float]]] = defaultdict(list)
         for result in results:
             if result.get("panel") == panel and FAILURE not in result:
                 lines[result["method"].split("+")[0]].append((result["bpv_stream"], 100 * result["accuracy"]))
-        for number, (method, dots) in enumerate(sorted(lines.items())):
-            ours = method in ("p1", "p1q")
+        for method, dots in sorted(lines.items()):
+            number, ours = methods.index(method), method in ("p1", "p1q", "p1q-mixed")
             axis.plot(
                 *zip(*sorted(dots), strict=True),
                 marker=_MARKERS[number % len(_MARKERS)],
+                color=plt.get_cmap("tab20")(number % 20),
                 label=method,
                 linewidth=2.2 if ours else 1,
                 markersize=5,

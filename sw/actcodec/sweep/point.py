@@ -16,7 +16,7 @@ from torch import Tensor
 
 from actcodec.data import Dataset, load_dataset, split_training
 from actcodec.errors import ActcodecError
-from actcodec.evaluate import evaluate
+from actcodec.evaluate import evaluate, float_logits
 from actcodec.export import export_tables
 from actcodec.learn import LearnRecipe, learn, load_recipe, save_plan
 from actcodec.learn.batches import input_batches
@@ -77,7 +77,7 @@ def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
     training, test = (load_dataset(network.dataset, split, setting.data_root) for split in ("train", "test"))
     if setting.test_images is not None:
         test = test.head(setting.test_images)
-    expected = logits_of(network, test) if setting.expected is None else torch.from_numpy(setting.expected)
+    expected = float_logits(network, test) if setting.expected is None else torch.from_numpy(setting.expected)
     if recipe.coder == "huffman":
         measured = _huffman(point, recipe, network, training, test, expected, folder)
     else:
@@ -95,13 +95,6 @@ def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
         **measured,
         "ratio": {str(bits): bits / measured["bpv_stream"] for bits in REFERENCE_BITS},
     }
-
-
-@torch.no_grad()
-def logits_of(network: Network, dataset: Dataset) -> Tensor:
-    """Return the logits of the uncompressed network, (N, classes)."""
-    sited = sited_network(network)
-    return torch.cat([sited(x) for x in input_batches(network, dataset.images, _BATCH, "logits", False)])
 
 
 def _coded(
