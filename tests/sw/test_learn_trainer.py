@@ -61,6 +61,7 @@ def test_the_loss_terms_do_something(tmp_path: Path) -> None:
         {},
         {"cross_entropy": 1.0},
         {"reconstruction": 1.0},
+        {"mixup": 1.0},
         {"distillation": 0.0, "cross_entropy": 1.0},
     ]
     ends = set()

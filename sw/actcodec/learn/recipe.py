@@ -85,6 +85,9 @@ class LearnRecipe(BaseModel):
     """α: weight of the cross entropy to the labels."""
     distillation: float = Field(default=1.0, ge=0)
     """δ: weight of the KL divergence to the uncompressed network's output."""
+    mixup: float = Field(default=0.0, ge=0)
+    """Images of a batch are mixed in pairs, λ·a + (1 − λ)·b with λ ~ Beta(mixup, mixup); 0: not at all. What a network
+    says of images that it was trained on is too sure to learn much from."""
     reconstruction: float = Field(default=0.0, ge=0)
     """γ: weight of the sites' relative squared error."""
     cat_bits: int = Field(default=6, ge=1, le=8)

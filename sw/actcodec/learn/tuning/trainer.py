@@ -2,10 +2,11 @@
 
     minimise    α·CE(y, f(x)) + δ·KL(teacher ‖ f(x)) + γ·Σ_l ‖a_l − â_l‖²/‖a_l‖²/L + the method's own penalty
 
-over the layers and, where the recipe says so, the network's weights. Adam, cosine schedule. A weight's rate is relative
-to its tensor's rms, so that one number suits all tensors. Every epoch draws its order and augmentation from (seed,
-epoch) alone and its state is written whole or not at all, so a run that was killed at any moment ends in the same
-bytes. The epoch with the least divergence on the selection images is kept; what came in counts as epoch 0.
+over the layers and, where the recipe says so, the network's weights. Adam, cosine schedule, mixup (Zhang et al., ICLR
+2018) on request. A weight's rate is relative to its tensor's rms, so that one number suits all tensors. Every epoch
+draws its order and augmentation from (seed, epoch) alone and its state is written whole or not at all, so a run that
+was killed at any moment ends in the same bytes. The epoch with the least divergence on the selection images is kept;
+what came in counts as epoch 0.
 """
 
 from __future__ import annotations
@@ -163,12 +164,17 @@ class _Run:
         return loss
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        pool, batch = self._data.pool, self._recipe.batch
+        """Yield inputs and the probabilities of their classes, (N, classes)."""
+        pool, batch, mixup = self._data.pool, self._recipe.batch, self._recipe.mixup
         order, recipe = rng.permutation(len(pool)), augmentation(pool.name)
         for start in range(0, len(pool), batch):
             chosen = order[start : start + batch]
             x = self._data.network.inputs(recipe.apply(pool.images[chosen], rng))
-            yield x.to(self._device), torch.from_numpy(pool.labels[chosen]).to(self._device)
+            y = functional.one_hot(torch.from_numpy(pool.labels[chosen]), pool.classes).float()
+            if mixup:
+                share, other = float(rng.beta(mixup, mixup)), torch.from_numpy(rng.permutation(len(chosen)))
+                x, y = (share * t + (1 - share) * t[other] for t in (x, y))
+            yield x.to(self._device), y.to(self._device)
 
     def consider(self, epoch: int, loss: float | None, progress: bool) -> None:
         """Measure the present numbers on the selection images and keep them if they are the best so far."""
