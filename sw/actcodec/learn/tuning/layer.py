@@ -226,11 +226,6 @@ class CodecLayer(nn.Module):
             self.bias_out0 + self.unit * self.dbias_out,
         )
 
-    @property
-    def plan(self) -> SitePlan:
-        """The plan that the layer started from."""
-        return self._plan
-
     def forward(self, activation: Tensor) -> Tensor:
         """Return scale·clamp(round(R·code + bias_out), low − zero, high − zero) at every position."""
         weights = self.weights()
