@@ -45,8 +45,6 @@ from actcodec.params import CodecParams
 _BATCH = 64
 _GREEDY_BATCH = 125
 _CALIBRATION_SEED = 0xCA11
-_BASIS_BITS = 3.0
-"""Rate at which a greedy walk's bases are chosen: the walk must not depend on its target."""
 
 Sites = tuple[SitePlan, ...]
 Report = Callable[[Step], None]
@@ -265,7 +263,7 @@ class _Learning:
         recipe = self._recipe
         start, kept = None, dict[Choice, SitePlan]()
         if before is None:
-            projections = self._projections(student, statistics, _BASIS_BITS)
+            projections = self._projections(student, statistics, recipe.basis_bits)
             options = [
                 (option, projection(site, "identity")) if recipe.widths == "site" and recipe.unprojected else (option,)
                 for option, site in zip(projections, statistics, strict=True)

@@ -22,8 +22,8 @@ Coder = Literal["codec", "zvc", "rle", "ebpc", "huffman"]
 
 
 _WALK = (
-    *("allocation", "widths", "unprojected", "transform", "permute", "order", "align_bits", "table_batch"),
-    *("calibration_images", "positions", "greedy_images", "greedy_step"),
+    *("allocation", "widths", "unprojected", "transform", "basis_bits", "permute"),
+    *("order", "align_bits", "table_batch", "calibration_images", "positions", "greedy_images", "greedy_step"),
 )
 
 
@@ -49,6 +49,8 @@ class LearnRecipe(BaseModel):
     transform: BasisChoice = "auto"
     """Basis of projected sites. ``auto`` measures ``identity`` (no site is projected), ``pca``, ``fisher`` on the whole
     network and keeps the one with the least divergence; ``best`` measures every construction site by site."""
+    basis_bits: float = Field(default=3.0, gt=0, le=8)
+    """Greedy only: bits a value at which ``best`` measures the constructions; a walk must not depend on its target."""
     permute: bool = False
     """Channels are assigned to blocks by covariance wherever the graph lets the order be folded into the weights."""
     order: Order = "position-major"
