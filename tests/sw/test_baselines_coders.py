@@ -181,6 +181,16 @@ def test_impossible_sizes_are_refused():
         Coded(0, ())
 
 
+@pytest.mark.parametrize(("name", "stream"), [("zvc", "groups"), ("rle", "runs")])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_a_zero_that_is_marked_as_none_is_refused(name, stream, width):
+    bits = "1" + "0" * width
+    content = bytes([0x80, 0][: -(-len(bits) // 8)])
+    coded = Coded(1, (BitStream(stream, content, len(bits)),))
+    with pytest.raises(ActcodecError, match=f"stream {stream}: of {len(bits)} bits holds a symbol that no encoder"):
+        CODERS[name].decode(coded, width=width)
+
+
 @pytest.mark.parametrize("name", ["zvc", "rle"])
 @thorough
 @given(x=tensors, width=widths, data=st.data())

@@ -39,7 +39,7 @@ def encode_marks(nonzero: NDArray[np.bool_], name: str) -> BitStream:
 def decode_runs(stream: BitStream, values: int, literal_bits: int) -> Values:
     """The ``values`` values of a stream; a non-zero one is 1 where ``literal_bits`` is 0.
 
-    Raises ActcodecError where the stream does not hold exactly so many.
+    Raises ActcodecError where the stream does not hold exactly so many, or marks a zero as none.
     """
     x = np.empty(values, dtype=np.uint8)
     stream.check_end(_decode(stream.padded(), stream.bits, x, literal_bits))
@@ -98,7 +98,10 @@ def _decode(stream: Array, bits: int, x: Array, literal_bits: int) -> int:
         if position >= bits:
             return MALFORMED
         if peek(stream, position, 1) == 1:
-            x[done] = np.uint8(peek(stream, position + 1, literal_bits)) if literal_bits > 0 else np.uint8(1)
+            value = peek(stream, position + 1, literal_bits) if literal_bits > 0 else 1
+            if value == 0:
+                return MALFORMED
+            x[done] = value
             done += 1
             position += 1 + literal_bits
             continue
