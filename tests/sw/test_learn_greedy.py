@@ -68,6 +68,13 @@ def test_an_interrupted_walk_ends_in_the_same_plan(tmp_path: Path) -> None:
     assert plan_sha256(quick_plan(6.2, **PURE, greedy_log=log)) == plan_sha256(quick_plan(6.2, **PURE))
 
 
+def test_a_target_that_was_passed_gives_what_it_gave_on_the_way(tmp_path: Path) -> None:
+    log = tmp_path / "greedy.json"
+    ways = {bits: plan_sha256(quick_plan(bits, **PURE)) for bits in (7.7, 7.2)}
+    for bits in (7.2, 7.7, 7.2):
+        assert plan_sha256(quick_plan(bits, **PURE, greedy_log=log)) == ways[bits]
+
+
 def test_the_log_of_another_walk_is_refused(tmp_path: Path) -> None:
     log = tmp_path / "greedy.json"
     quick_plan(7.5, **PURE, greedy_log=log)

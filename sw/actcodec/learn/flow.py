@@ -66,8 +66,9 @@ def learn(
     """Return the plan that codes every site of ``network`` in at most ``target_bits`` stream bits a value.
 
     ``train`` is the training split of the network's data set. ``state`` is the resumable state of training,
-    ``greedy_log`` that of a greedy allocation, its log as well: given again, with this or a lower target, it is gone on
-    with. ``report`` is called with every greedy step. Deterministic in ``seed`` on one thread.
+    ``greedy_log`` that of a greedy allocation, its log as well: given again, with any target, it is gone on with where
+    the target lies below what it has reached. ``report`` is called with every greedy step. Deterministic in ``seed`` on
+    one thread.
     Raises ActcodecError for a data set that is not the network's or a target that cannot be reached.
     """
     recipe, params = recipe or LearnRecipe(), params or CodecParams()
@@ -296,8 +297,8 @@ class _Learning:
             file=log,
             start=start,
         )
-        greedy.advance(target, self._report)
-        return tuple(kept.get(choice) or build_site(choice, self._settings) for choice in greedy.choices)
+        choices = greedy.advance(target, self._report)
+        return tuple(kept.get(choice) or build_site(choice, self._settings) for choice in choices)
 
     def _greedy_key(self, before: Sites | None) -> dict[str, Any]:
         """Name everything that a greedy run depends on but its target."""

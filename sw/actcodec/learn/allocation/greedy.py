@@ -106,6 +106,7 @@ class Greedy:
         self._key = key
         self._frontiers = [[_frontier(o, settings, mixed, step) for o in site] for site in options]
         self.choices = list(start) if start is not None else [frontier[0].choices[0] for frontier in self._frontiers]
+        self._first = tuple(self.choices)
         self.steps: list[Step] = []
         self._queue: list[tuple[float, int, int]] = []
         self._proposals: dict[int, tuple[Choice, float]] = {}
@@ -129,8 +130,14 @@ class Greedy:
         """Stream bytes of one image as things stand."""
         return sum(choice.stream_bytes for choice in self.choices)
 
-    def advance(self, target_bits: float, report: Callable[[Step], None] | None = None) -> None:
-        """Cut until the streams take at most ``target_bits`` a value; ActcodecError where nothing is left to cut."""
+    def advance(self, target_bits: float, report: Callable[[Step], None] | None = None) -> tuple[Choice, ...]:
+        """Cut until the streams take at most ``target_bits`` a value and return what every site has come to.
+
+        Where earlier calls have gone further, what it had come to there. ActcodecError where nothing is left to cut.
+        """
+        passed = self._passed(target_bits)
+        if passed is not None:
+            return passed
         while 8 * self.stream_bytes > target_bits * self.values:
             site = self._next()
             self._take(site)
@@ -138,6 +145,20 @@ class Greedy:
             self._save()
             if report is not None:
                 report(self.steps[-1])
+        return tuple(self.choices)
+
+    def _passed(self, target_bits: float) -> tuple[Choice, ...] | None:
+        """Return the first states on the way so far that reach ``target_bits``; None where none does."""
+        choices = list(self._first)
+        sites = {choice.option.statistics.site.name: number for number, choice in enumerate(choices)}
+        way = [None, *self.steps]
+        for step in way:
+            if step is not None:
+                site = sites[step.site]
+                choices[site] = self._find(site, step.basis, step.kept, step.width)
+            if 8 * sum(choice.stream_bytes for choice in choices) <= target_bits * self.values:
+                return tuple(choices)
+        return None
 
     def _next(self) -> int:
         """Return the site whose cut is the best known, measured as things stand."""
