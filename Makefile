@@ -25,7 +25,10 @@ DATA_OPTION = $(if $(DATA),--data-root $(DATA))
 # A barrier on a core that another program holds costs more than the second thread brings.
 export OMP_NUM_THREADS ?= 1
 
-STAMP = $(VENV)/.ready-$(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+HASH := $(shell cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+STAMP = $(VENV)/.ready-$(HASH)
+# The tools of synthesis come only where they are asked for; a new set-up takes this stamp with it.
+SYNTH_STAMP = $(VENV)/.ready-synth-$(HASH)
 
 .PHONY: help
 help:  ## this list
@@ -44,6 +47,10 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	rm -f $(VENV)/.ready-*
+	touch $@
+
+$(SYNTH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[synth]'
 	touch $@
 
 .PHONY: demo
@@ -72,6 +79,11 @@ export: setup  ## freeze the plan of MODEL into integer tables
 .PHONY: rtl
 rtl: setup  ## Verilog of CONFIG, ports, file list (and table images where MODEL's tables exist)
 	$(RUN) rtl --out $(BUILD)/rtl/$(CONFIG) $(if $(wildcard $(TABLES)/manifest.json),--tables $(TABLES),--codec $(CONFIG))
+
+.PHONY: synth
+synth: $(SYNTH_STAMP)  ## gate equivalents by block, ECP5 and iCE40 figures of CONFIG: build/synth/CONFIG (minutes)
+	$(RUN) rtl --codec $(CONFIG) --out $(BUILD)/rtl/$(CONFIG)
+	$(BIN)/python benchmarks/synth.py --verilog $(BUILD)/rtl/$(CONFIG)/files.f --top actcodec_codec --name $(CONFIG) --out $(BUILD)/synth/$(CONFIG)
 
 .PHONY: cosim
 cosim: setup  ## co-simulate MODEL's tables on test image IMAGE, SIM=verilator|icarus [WAVES=1]

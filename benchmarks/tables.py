@@ -140,13 +140,87 @@ def _projections() -> dict[str, Callable[[], str]]:
     return {f"projection:{name}": functools.partial(projection, name) for name in names}
 
 
+def _synth_results() -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((RESULTS / "synth").glob("*/synth.json"))]
+
+
+def synth_gates() -> str:
+    """Gate equivalents and memories of every design that was measured."""
+    rows = [
+        [
+            f"`{result['name']}`",
+            f"**{result['gates']['ge'] / 1000:.1f}**",
+            f"{result['gates']['transistors']:,}",
+            f"{result['gates']['flip_flops']:,}",
+            str(len(result["gates"]["memories"])),
+            f"{result['gates']['memory_bits']:,}",
+        ]
+        for result in _synth_results()
+        if "gates" in result
+    ]
+    return _markdown("design|kGE|transistors|flip-flops|memories|memory bits", rows)
+
+
+def synth_fpga() -> str:
+    """FPGA resources and clock of every design that was measured, a row a device."""
+    rows = []
+    for result in _synth_results():
+        for fpga in result["fpga"]:
+            row = [f"`{result['name']}`", fpga["device"]]
+            if not fpga["fits"]:
+                rows.append(
+                    [*row, *(f"{fpga['cells'][kind]:,}" for kind in ("lut", "ff", "dsp", "ram")), "does not fit"]
+                )
+                continue
+            used = (f"{fpga['resources'][kind]:,}" for kind in ("lut", "ff", "dsp", "ram"))
+            rows.append([*row, *used, "" if fpga["mhz"] is None else f"**{fpga['mhz']:.1f}**"])
+    return _markdown("design|device|LUT4|flip-flops|multipliers|block RAMs|MHz", rows)
+
+
+def synth_blocks(name: str) -> str:
+    """Gate equivalents of a design by block; siblings that differ by a number alone share a row."""
+    content = json.loads((RESULTS / "synth" / name / "synth.json").read_text())
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for block in content["blocks"]:
+        if not block["total"]["ge"] and not block["own_memory_bits"]:
+            continue  # a mere wrapper of a memory
+        stem = re.sub(r"_?\d+$", "", block["path"])
+        module = re.sub(r"_?\d+$", "", block["module"])
+        alike.setdefault((stem, module), []).append(block)
+    rows = []
+    for (stem, _), group in alike.items():
+        path = group[0]["path"] if len(group) == 1 else f"{stem}, {len(group)} of them"
+        totals = [sum(block[kind]["ge"] for block in group) for kind in ("total", "own")]
+        bits = sum(block["memory_bits"] for block in group)
+        flip_flops = sum(block["total"]["flip_flops"] for block in group)
+        rows.append(
+            [f"`{path}`" if path else "**all**", *(f"{ge:,.0f}" for ge in totals), f"{flip_flops:,}", f"{bits:,}"]
+        )
+    return _markdown("block|GE|own GE|flip-flops|memory bits", rows)
+
+
+def _synth_splits() -> dict[str, Callable[[], str]]:
+    return {
+        f"synth_blocks:{path.parent.name}": functools.partial(synth_blocks, path.parent.name)
+        for path in sorted((RESULTS / "synth").glob("*/synth.json"))
+    }
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
     "headline": headline,
     "training_step": training_step,
+    "synth_gates": synth_gates,
+    "synth_fpga": synth_fpga,
     **_projections(),
+    **_synth_splits(),
 }
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "learning.md", ROOT / "docs" / "results.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "docs" / "learning.md",
+    ROOT / "docs" / "results.md",
+    ROOT / "docs" / "synth.md",
+)
 
 
 def rendered(text: str) -> str:
