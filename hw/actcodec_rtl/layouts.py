@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import ShapeLike, signed, unsigned
 from amaranth.lib import data
 
-from actcodec.params import ACTIVATION_BITS, CodecParams
+from actcodec.params import ACTIVATION_BITS, CODE_VALUE_BITS, MAX_WIDTH, SHIFT_BITS, WIDTH_BITS, CodecParams
 from actcodec.tables.records import Record, bits_for
 
 
@@ -29,27 +29,51 @@ def word_layout(params: CodecParams) -> data.StructLayout:
 
 
 def chunk_layout(params: CodecParams) -> data.StructLayout:
-    """What the packer appends: the lowest ``count`` bits of ``bits`` (those above are 0), or ``count`` zeros."""
+    """What the packer appends: the lowest ``count`` bits of ``bits``, those above being 0, or what ``align`` takes."""
     return data.StructLayout(
-        {"bits": params.rows * ACTIVATION_BITS, "count": bits_for(params.word_bits), "payload": 1, "last": 1}
+        {"bits": params.codes_per_cycle * MAX_WIDTH, "count": bits_for(params.word_bits), "align": 1, "last": 1}
     )
 
 
-def operation_layout(params: CodecParams, largest_index: int) -> data.StructLayout:
-    """One cycle's work, as the sequencer hands it to a pipeline.
+def sums_layout(params: CodecParams) -> data.ArrayLayout:
+    """What the encoder's array has computed: a sum a slot."""
+    return data.ArrayLayout(signed(params.acc_bits), params.slots)
 
-    ``pad``: append or skip ``pad_bits`` bits, no arithmetic. Otherwise a MAC operation on index ``index`` of its
-    step (taken from the stream if ``fresh``), the ``first`` or ``last`` of the step. ``closes``: the frame's
-    last output comes of this operation.
-    """
+
+def values_layout(params: CodecParams) -> data.ArrayLayout:
+    """What the decoder's array multiplies: code << e, a slot each."""
+    return data.ArrayLayout(unsigned(CODE_VALUE_BITS), params.slots)
+
+
+def accumulators_layout(params: CodecParams) -> data.StructLayout:
+    """A record's accumulators, complete, with shifts and widths; or padding: ``align``, or a ``whole`` word."""
+    codes = params.codes_per_cycle
     return data.StructLayout(
         {
-            "pad": 1,
-            "pad_bits": bits_for(params.word_bits),
-            "index": bits_for(largest_index),
-            "fresh": 1,
-            "first": 1,
+            "acc": data.ArrayLayout(signed(params.acc_bits), codes),
+            "shift": data.ArrayLayout(SHIFT_BITS, codes),
+            "width": data.ArrayLayout(WIDTH_BITS, codes),
+            "align": 1,
+            "whole": 1,
             "last": 1,
-            "closes": 1,
+        }
+    )
+
+
+def channels_layout(params: CodecParams) -> data.StructLayout:
+    """What the decoder's array has computed: a sum a lane, and the end of the frame."""
+    return data.StructLayout({"acc": data.ArrayLayout(signed(params.acc_bits), params.lanes), "last": 1})
+
+
+def restored_layout(params: CodecParams) -> data.StructLayout:
+    """A beat's accumulators, complete, with the site's shift, zero point and range, and the end of the frame."""
+    return data.StructLayout(
+        {
+            "acc": data.ArrayLayout(signed(params.acc_bits), params.lanes),
+            "shift": SHIFT_BITS,
+            "zero": ACTIVATION_BITS,
+            "low": ACTIVATION_BITS,
+            "high": ACTIVATION_BITS,
+            "last": 1,
         }
     )

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
-from actcodec.tables.records import bits_for
 from actcodec_rtl.component import Block
 from actcodec_rtl.layouts import chunk_layout, word_layout
 
 
 class Packer(Block):
-    """Appends chunks to a register of two words, least significant bit first, and hands full words out.
+    """Appends chunks to a word, least significant bit first, and hands full words out.
 
-    One chunk and one word a cycle: a chunk is accepted whenever the register, less the word that leaves in the
-    same cycle, still holds at most one word, and no last word is waiting to leave. The chunk marked ``last`` must
-    complete a word, which is then marked ``last``.
+    One chunk and one word a cycle. A chunk is turned by the bits that are held: what reaches above the word wraps
+    around and is the beginning of the next one. ``align`` fills a begun word up with zeros. The chunk marked ``last``
+    must complete a word, which is then marked ``last``.
 
-    Ports: ``i``, stream of chunks (`chunk_layout`); ``o``, stream of words (`word_layout`), combinational ready.
-    Latency: a word is valid in the cycle after the chunk that completes it.
+    Ports: ``i``, stream of chunks (`chunk_layout`), ready where ``o`` is; ``o``, stream of words (`word_layout`),
+    combinational from ``i``: a word leaves in the cycle of the chunk that completes it.
     """
-
-    LATENCY = 1
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
@@ -34,33 +31,40 @@ class Packer(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = self._params.word_bits
-        held = Signal(2 * word)
-        fill = Signal(range(2 * word + 1))
-        last = Signal()
-        leave = Signal()
+        chunk = self.i.payload
+        held = Signal(word)
+        fill = Signal(range(word))
+        turned = Signal(word)
+        above = Signal(word)
+        total = Signal(range(2 * word))
+        complete = Signal()
         enter = Signal()
-        kept = Signal(2 * word)
-        kept_fill = Signal(range(2 * word + 1))
-        end_fill = Signal(range(2 * word + 1))
         m.d.comb += [
-            self.o.valid.eq(fill >= word),
-            self.o.payload.data.eq(held[:word]),
-            self.o.payload.last.eq(last & (fill == word)),
-            leave.eq(self.o.valid & self.o.ready),
-            kept.eq(Mux(leave, held >> word, held)),
-            kept_fill.eq(Mux(leave, fill - word, fill)),
-            # The frame's last word leaves before a bit of the next frame enters: one flag is enough for it.
-            self.i.ready.eq((kept_fill <= word) & (~last | (leave & self.o.payload.last))),
+            turned.eq(_turned(m, chunk.bits, fill, word)),
+            # Places of the bits that are not held yet.
+            above.eq(Const((1 << word) - 1, word) << fill),
+            total.eq(fill + chunk.count),
+            complete.eq(Mux(chunk.align, fill != 0, total[len(fill)])),
+            self.o.valid.eq(self.i.valid & complete),
+            self.o.payload.data.eq(held | (turned & above)),
+            self.o.payload.last.eq(chunk.last),
+            self.i.ready.eq(self.o.ready),
             enter.eq(self.i.valid & self.i.ready),
-            end_fill.eq(kept_fill + Mux(enter, self.i.payload.count, 0)),
         ]
-        m.d.sync += [
-            held.eq(kept | Mux(enter, self.i.payload.bits << kept_fill[: bits_for(word)], 0)),
-            fill.eq(end_fill),
-        ]
-        with m.If(enter & self.i.payload.last):
-            # Nothing to mark must not stop the packer for ever.
-            m.d.sync += last.eq(end_fill != 0)
-        with m.Elif(leave & self.o.payload.last):
-            m.d.sync += last.eq(0)
+        with m.If(enter):
+            m.d.sync += [
+                held.eq(Mux(complete, turned & ~above, self.o.payload.data)),
+                fill.eq(Mux(chunk.align, 0, total[: len(fill)])),
+            ]
         return m
+
+
+def _turned(m: Module, bits: Signal, places: Signal, word: int) -> Signal:
+    """``bits`` rotated towards the most significant end of a word by ``places``."""
+    value = Signal(word, name="turned_0")
+    m.d.comb += value.eq(bits)
+    for level in range(len(places)):
+        turned = Signal(word, name=f"turned_{level + 1}")
+        m.d.comb += turned.eq(Mux(places[level], value.rotate_left(1 << level), value))
+        value = turned
+    return value

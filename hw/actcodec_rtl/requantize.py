@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import ACTIVATION_BITS, MAX_WIDTH, SHIFT_BITS, WIDTH_BITS
 from actcodec_rtl.component import Block
+from actcodec_rtl.placing import ones_above
 
 
-def round_shift(m: Module, acc: Value, shift: Value) -> Signal:
-    """``(acc + (1 << (shift − 1))) >> shift`` for shift > 0, ``acc`` for shift = 0; one bit wider than ``acc``.
+def _shifted(m: Module, value: Value, shift: Value, keep: int) -> tuple[Value, Value]:
+    """The lowest ``keep`` bits of ``value >> shift``, and whether a bit above them is set; ``value`` is unsigned.
 
-    Computed as ``(acc >> shift) + bit shift−1 of acc``, which is the same number for every shift and needs no
-    rounding constant: halves are rounded by the last bit that is shifted out.
+    Large shifts first: whatever no later shift brings down to the kept bits is looked at and dropped at once.
     """
-    width = len(acc)
-    doubled = Signal(signed(width + 1))
-    shifted = Signal(signed(width + 1))
-    rounded = Signal(signed(width + 1))
-    m.d.comb += [
-        doubled.eq(Cat(Const(0, 1), acc)),
-        shifted.eq(doubled >> shift),
-        rounded.eq((shifted >> 1) + shifted[0]),
-    ]
-    return rounded
+    above: list[Value] = []
+    for level in reversed(range(SHIFT_BITS)):
+        step, reach = 1 << level, keep + (1 << level) - 1
+        moved = Signal(min(len(value), reach), name=f"shifted_{level}")
+        m.d.comb += moved.eq(Mux(shift[level], value >> step, value))
+        # Bits that stay above the reach, shifted or not.
+        if len(value) > reach:
+            above.append(value[reach : reach + step].any() & ~shift[level])
+        if len(value) > reach + step:
+            above.append(value[reach + step :].any())
+        value = moved
+    return value, Cat(above).any()
 
 
 class CodeRequantizer(Block):
     """``code = clamp(round_shift(acc, shift), 0, 2^width − 1)``, combinational.
+
+    Halves are rounded by the last bit that is shifted out: ``(acc >> s) + bit s−1 of acc`` is the same number as
+    ``(acc + 2^(s−1)) >> s`` for every s and needs no rounding constant.
 
     Ports: ``acc`` signed (acc_bits), ``shift`` 0…31, ``width`` 0…8, ``code`` unsigned 8 bits.
     """
@@ -45,10 +50,21 @@ class CodeRequantizer(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shifted = round_shift(m, self.acc, self.shift)
-        limit = Signal(MAX_WIDTH)
-        m.d.comb += limit.eq((Const(1, MAX_WIDTH + 1) << self.width) - 1)
-        m.d.comb += self.code.eq(Mux(shifted < 0, 0, Mux(shifted > limit, limit, shifted)))
+        magnitude = self.acc.as_unsigned()[:-1]
+        # One bit below the unit: what is rounded by.
+        kept, above = _shifted(m, Cat(0, magnitude), self.shift, MAX_WIDTH + 1)
+        rounded = Signal(MAX_WIDTH + 1)
+        outside = Signal(MAX_WIDTH)
+        over = Signal()
+        m.d.comb += [
+            rounded.eq(kept[1:] + kept[0]),
+            outside.eq(ones_above(self.width)),
+            # The largest code is all ones: a bit outside its width is a number above it.
+            over.eq(above | rounded[MAX_WIDTH] | (rounded[:MAX_WIDTH] & outside).any()),
+            self.code.eq(
+                (rounded[:MAX_WIDTH] | over.replicate(MAX_WIDTH)) & ~(outside | self.acc[-1].replicate(MAX_WIDTH))
+            ),
+        ]
         return m
 
 
@@ -72,8 +88,21 @@ class ActivationRequantizer(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        shifted = round_shift(m, self.acc, self.shift)
-        moved = Signal(signed(len(shifted) + 1))
-        m.d.comb += moved.eq(shifted + self.zero)
-        m.d.comb += self.value.eq(Mux(moved < self.low, self.low, Mux(moved > self.high, self.high, moved)))
+        negative = self.acc[-1]
+        # As one's complement the bits above a small number are all zero; what is kept is turned back.
+        folded = Signal(len(self.acc) - 1)
+        m.d.comb += folded.eq(self.acc.as_unsigned()[:-1] ^ negative.replicate(len(folded)))
+        kept, above = _shifted(m, Cat(negative, folded), self.shift, ACTIVATION_BITS + 1)
+        turned = Signal(ACTIVATION_BITS + 1)
+        moved = Signal(signed(ACTIVATION_BITS + 3))
+        m.d.comb += [
+            turned.eq(kept ^ negative.replicate(len(turned))),
+            moved.eq(Cat(turned[1:], negative).as_signed() + turned[0] + self.zero),
+        ]
+        with m.If(Mux(above, negative, moved < self.low)):
+            m.d.comb += self.value.eq(self.low)
+        with m.Elif(above | (moved > self.high)):
+            m.d.comb += self.value.eq(self.high)
+        with m.Else():
+            m.d.comb += self.value.eq(moved)
         return m

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from actcodec_rtl.component import Block
+from actcodec_rtl.component import Block, register
 
 
 class SkidBuffer(Block):
@@ -27,8 +27,8 @@ class SkidBuffer(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        front = Signal(self._shape)
-        back = Signal(self._shape)
+        front = register(self._shape, "front")
+        back = register(self._shape, "back")
         front_full = Signal()
         back_full = Signal()
         leave = Signal()

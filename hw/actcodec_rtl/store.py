@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value, unsigned
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
 from actcodec.tables.image import HEADER_COUNT_BITS, HEADER_FIRST_BITS, HEADER_MEMORY_BITS
 from actcodec.tables.records import Record, bits_for
-from actcodec_rtl.component import Block
+from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout
 from actcodec_rtl.memory import TableMemory
 
@@ -35,29 +37,23 @@ class TableStore(Block):
         m = Module()
         word_bits = self._params.word_bits
         most_words = max(record.words(word_bits) for record in self._records.values())
+        load = self.load.payload
         header = data.View(
             data.StructLayout({"memory": HEADER_MEMORY_BITS, "first": HEADER_FIRST_BITS, "count": HEADER_COUNT_BITS}),
-            self.load.payload[: HEADER_MEMORY_BITS + HEADER_FIRST_BITS + HEADER_COUNT_BITS],
+            load[: HEADER_MEMORY_BITS + HEADER_FIRST_BITS + HEADER_COUNT_BITS],
         )
-        memory = Signal(HEADER_MEMORY_BITS)
-        address = Signal(HEADER_FIRST_BITS)
+        memory = register(HEADER_MEMORY_BITS, "memory")
+        address = register(HEADER_FIRST_BITS, "address")
         remaining = Signal(HEADER_COUNT_BITS)
         word = Signal(range(most_words + 1))
         last_word = Signal(range(most_words + 1))
-        # Words of the entry so far, newest on top; the entry is complete with the word on the port.
-        shift = Signal(most_words * word_bits)
-        gathered = Signal(most_words * word_bits)
         in_section = Signal()
-        complete = Signal()
         m.d.comb += [
             self.load.ready.eq(1),
             in_section.eq(remaining != 0),
-            gathered.eq(Cat(shift[word_bits:], self.load.payload)),
-            complete.eq(in_section & self.load.valid & (word == last_word)),
         ]
         with m.If(self.load.valid):
             with m.If(in_section):
-                m.d.sync += shift.eq(gathered)
                 with m.If(word == last_word):
                     m.d.sync += [word.eq(0), address.eq(address + 1), remaining.eq(remaining - 1)]
                 with m.Else():
@@ -66,16 +62,26 @@ class TableStore(Block):
                 m.d.sync += [memory.eq(header.memory), address.eq(header.first), remaining.eq(header.count)]
         for number, (name, record) in enumerate(self._records.items()):
             words = record.words(word_bits)
-            ram = TableMemory(record)
+            ram = TableMemory(record, word_bits)
             m.submodules[name] = ram
+            selected = self.load.valid & in_section & (memory == number)
             with m.If(memory == number):
                 m.d.comb += last_word.eq(words - 1)
             m.d.comb += [
-                ram.write_en.eq(complete & (memory == number)),
+                *(ram.write_en[n].eq(selected & (word == n)) for n in range(words)),
                 ram.write_addr.eq(address),
-                ram.write_data.eq(gathered[(most_words - words) * word_bits :]),
+                ram.write_data.eq(load),
                 ram.read_en.eq(getattr(self, f"{name}_en")),
                 ram.read_addr.eq(getattr(self, f"{name}_addr")),
                 Value.cast(getattr(self, f"{name}_data")).eq(ram.read_data),
             ]
         return m
+
+    def connect_reads(self, m: Module, **ports: tuple[Value, Value, Any]) -> None:
+        """Connect the read port of every memory: enable, address, and where the entry goes."""
+        for name, (enable, address, entry) in ports.items():
+            m.d.comb += [
+                getattr(self, f"{name}_en").eq(enable),
+                getattr(self, f"{name}_addr").eq(address),
+                entry.eq(getattr(self, f"{name}_data")),
+            ]

@@ -2,57 +2,59 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from actcodec.params import ACTIVATION_BITS, CodecParams
+from actcodec.params import MAX_WIDTH, CodecParams
 from actcodec.tables.records import bits_for
-from actcodec_rtl.component import Block
+from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import word_layout
 
 
 class Unpacker(Block):
-    """Keeps up to two words; shows the next bits and drops as many as are taken.
+    """Holds a word and the place in it, looks into the word that follows, and drops as many bits as are taken.
 
-    As long as words arrive it holds at least one full word at the start of every cycle, so that any take of up
-    to ``word_bits`` bits a cycle is served without a bubble.
+    Ports: ``i``, stream of words (`word_layout`, ``last`` is not looked at), whose valid must not depend on its ready;
+    ``level``, bits that can be taken; ``window``, the next codes · 8 of them; ``take``, drop ``count`` ≤ ``level`` bits
+    in this cycle, or with ``align`` those that are left of a begun word.
 
-    Ports: ``i``, stream of words (`word_layout`, ``last`` is not looked at), ready combinational from ``take``
-    and ``count``; ``level``, bits held; ``window``, the next rows · 8 bits, valid below ``level``; ``take``,
-    drop ``count`` ≤ ``level`` bits in this cycle.
+    As long as words are there it holds a word at the start of every cycle, so that any take of up to ``word_bits``
+    bits a cycle is served without a gap.
     """
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
+        word = params.word_bits
         super().__init__(
             {
                 "i": In(stream.Signature(word_layout(params))),
-                "level": Out(range(2 * params.word_bits + 1)),
-                "window": Out(unsigned(params.rows * ACTIVATION_BITS)),
+                "level": Out(range(2 * word + 1)),
+                "window": Out(unsigned(params.codes_per_cycle * MAX_WIDTH)),
                 "take": In(1),
-                "count": In(unsigned(bits_for(params.word_bits))),
+                "align": In(1),
+                "count": In(unsigned(bits_for(word))),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = self._params.word_bits
-        held = Signal(2 * word)
-        fill = Signal(range(2 * word + 1))
-        kept = Signal(2 * word)
-        kept_fill = Signal(range(2 * word + 1))
-        enter = Signal()
+        held = register(word, "held")
+        full = Signal()
+        place = Signal(range(word))
+        reach = Signal(range(2 * word))
+        used_up = Signal()
+        both = Cat(held, self.i.payload.data[: len(self.window) - 1]) if len(self.window) > 1 else held
         m.d.comb += [
-            self.level.eq(fill),
-            self.window.eq(held[: self._params.rows * ACTIVATION_BITS]),
-            kept.eq(Mux(self.take, held >> self.count, held)),
-            kept_fill.eq(Mux(self.take, fill - self.count, fill)),
-            self.i.ready.eq(kept_fill <= word),
-            enter.eq(self.i.valid & self.i.ready),
+            self.window.eq(both >> place),
+            self.level.eq(Mux(full, Mux(self.i.valid, 2 * word, word) - place, 0)),
+            reach.eq(place + self.count),
+            used_up.eq(full & self.take & Mux(self.align, place != 0, reach[len(place)])),
+            self.i.ready.eq(~full | used_up),
         ]
-        m.d.sync += [
-            held.eq(kept | Mux(enter, self.i.payload.data << kept_fill[: bits_for(word)], 0)),
-            fill.eq(kept_fill + Mux(enter, word, 0)),
-        ]
+        with m.If(self.i.ready):
+            m.d.sync += [held.eq(self.i.payload.data), full.eq(self.i.valid)]
+        with m.If(self.take):
+            m.d.sync += place.eq(Mux(self.align, 0, reach[: len(place)]))
         return m

@@ -41,13 +41,17 @@ class CodecParams(BaseModel):
     """Parameters of a codec build (hardware generics and table limits).
 
     ``lanes`` activations enter (leave) a cycle and ``rows`` coefficients are computed in parallel, so that the
-    MAC array has lanes × rows multipliers. Depths are entries of the table memories of one direction.
+    MAC array has lanes × rows multipliers; ``codes`` of them are requantized and packed (unpacked) a cycle. Depths
+    are entries of the table memories of one direction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     lanes: int = Field(default=8, ge=1, le=64)
     rows: int = Field(default=4, ge=1, le=64)
+    codes: int | None = Field(default=None, ge=1, le=64)
+    """Codes a cycle between MAC array and bus; None: lanes, or the largest part of them that a word holds at 8 bits.
+    Fewer share their requantizers in time: `codes_per_cycle`."""
     word_bits: int = Field(default=64, ge=64, le=512)
     block: int = Field(default=16, ge=1, le=64)
     acc_bits: int = Field(default=24, ge=16, le=32)
@@ -70,11 +74,17 @@ class CodecParams(BaseModel):
             raise ValueError(f"block = {self.block} is not a multiple of lanes = {self.lanes}")
         if self.block % self.rows:
             raise ValueError(f"block = {self.block} is not a multiple of rows = {self.rows}")
-        if self.rows * MAX_WIDTH > self.word_bits:
-            raise ValueError(f"rows = {self.rows} codes of {MAX_WIDTH} bits do not fit word_bits = {self.word_bits}")
+        if self.codes is not None and self.lanes % self.codes:
+            raise ValueError(f"codes = {self.codes} do not divide lanes = {self.lanes}")
+        if self.codes is not None and self.codes * MAX_WIDTH > self.word_bits:
+            raise ValueError(f"codes = {self.codes} of {MAX_WIDTH} bits do not fit word_bits = {self.word_bits}")
         if "folded" in self.transforms:
             raise ValueError("transforms: 'folded' is not available in this generator")
         return self
+
+    def as_json(self) -> dict[str, Any]:
+        """The parameters as JSON values; what is left to its rule is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
 
     @property
     def word_bytes(self) -> int:
@@ -82,13 +92,29 @@ class CodecParams(BaseModel):
         return self.word_bits // 8
 
     @property
+    def codes_per_cycle(self) -> int:
+        """Codes that are requantized and packed (unpacked) a cycle."""
+        largest = self.word_bits // MAX_WIDTH
+        return self.codes or max(n for n in range(1, min(self.lanes, largest) + 1) if self.lanes % n == 0)
+
+    @property
+    def parts_per_beat(self) -> int:
+        """Cycles of a beat that is coded channel by channel."""
+        return self.lanes // self.codes_per_cycle
+
+    @property
+    def slots(self) -> int:
+        """Numbers that the MAC array exchanges with the codes' side at once."""
+        return max(self.rows, self.codes_per_cycle)
+
+    @property
     def beats_per_block(self) -> int:
         """Input (output) beats of a full block."""
         return self.block // self.lanes
 
     @property
-    def steps_per_block(self) -> int:
-        """Coefficient steps of a full block: one step is ``rows`` coefficients."""
+    def groups_per_block(self) -> int:
+        """Groups of ``rows`` coefficients of a full block."""
         return self.block // self.rows
 
 

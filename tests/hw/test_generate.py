@@ -35,7 +35,7 @@ def test_the_file_list_names_every_source_and_the_modules_they_instantiate(
     defined = set(re.findall(r"^module (\w+)", text, re.MULTILINE))
     used = set(re.findall(r"^  (actcodec_\w+)", text, re.MULTILINE))
     assert defined == used | {TOP}
-    assert json.loads((rtl / "generated.json").read_text())["codec"] == load_params(config).model_dump(mode="json")
+    assert json.loads((rtl / "generated.json").read_text())["codec"] == load_params(config).as_json()
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -55,9 +55,12 @@ def test_memories_have_the_depth_and_width_of_the_records(rtl_of: Callable[[str]
     for part, records in (("encoder", encoder_records(TINY)), ("decoder", decoder_records(TINY))):
         for name, record in records.items():
             text = (rtl_of("tiny") / f"actcodec_{part}_store_{name}.sv").read_text()
-            parameters = {key: int(value, 0) for key, value in re.findall(r"\.(\w+)\(32'd(\d+)\)", text)}
-            assert parameters["WIDTH"] == record.bits and parameters["DEPTH"] == record.depth
-            assert 1 << parameters["ADDR"] >= record.depth
+            found: dict[str, list[int]] = {"WIDTH": [], "DEPTH": [], "ADDR": []}
+            for key, value in re.findall(r"\.(WIDTH|DEPTH|ADDR)\(32'd(\d+)\)", text):
+                found[key].append(int(value))
+            assert len(found["WIDTH"]) == record.words(64) and max(found["WIDTH"]) <= 64
+            assert sum(found["WIDTH"]) == record.bits and set(found["DEPTH"]) == {record.depth}
+            assert 1 << min(found["ADDR"]) >= record.depth
 
 
 def test_the_text_is_the_same_in_every_process(tmp_path: Path, rtl_of: Callable[[str], Path]) -> None:
@@ -81,10 +84,10 @@ def test_what_is_up_to_date_is_left_alone_and_what_is_not_is_replaced_whole(tmp_
     (rtl / "note.txt").unlink()
     assert contents(rtl) == written
 
-    other = TINY.model_copy(update={"rows": 1})
+    other = TINY.model_copy(update={"codes": 1})
     (rtl / "stale.sv").write_text("")
     assert generate(other, rtl) is True
-    assert not (rtl / "stale.sv").exists() and not (rtl / "actcodec_encoder_requantize_1.sv").exists()
+    assert not (rtl / "stale.sv").exists() and not (rtl / "actcodec_encoder_quantizer_requantize_1.sv").exists()
     assert contents(rtl).keys() < written.keys()
     assert [path.name for path in rtl.parent.iterdir()] == ["rtl"]
 
@@ -97,7 +100,14 @@ def test_a_stamp_of_another_generator_is_not_believed(tmp_path: Path) -> None:
 
 
 def test_the_digest_follows_every_parameter() -> None:
-    changes = [{"rows": 1}, {"acc_bits": 25}, {"max_side": 255}, {"step_depth": 129}, {"orders": ("block-major",)}]
+    changes = [
+        {"rows": 1},
+        {"codes": 2},
+        {"acc_bits": 25},
+        {"max_side": 255},
+        {"step_depth": 129},
+        {"orders": ("block-major",)},
+    ]
     digests = {generator_digest(TINY.model_copy(update=change)) for change in [{}, *changes]}
     assert len(digests) == len(changes) + 1
     assert generator_digest(TINY) == generator_digest(load_params("tiny"))

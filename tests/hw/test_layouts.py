@@ -8,7 +8,7 @@ from amaranth.hdl import Const, Value
 
 from actcodec.params import CodecParams, load_params
 from actcodec.tables.records import Field, Record, decoder_records, encoder_records
-from actcodec_rtl.layouts import beat_layout, chunk_layout, operation_layout, record_layout, word_layout
+from actcodec_rtl.layouts import beat_layout, chunk_layout, record_layout, sums_layout, values_layout, word_layout
 from support.frames import CONFIGS
 
 SMALL = Record(
@@ -67,6 +67,5 @@ def test_stream_payloads_have_the_sizes_of_the_parameters(config: str) -> None:
     assert beat.size == 8 * params.lanes + 1 and beat["last"].offset == 8 * params.lanes
     assert [beat["data"].shape[lane].offset for lane in range(params.lanes)] == [8 * n for n in range(params.lanes)]
     assert word.size == params.word_bits + 1 and word["last"].offset == params.word_bits
-    assert chunk["bits"].width == 8 * params.rows and 1 << chunk["count"].width > params.word_bits
-    for largest in (params.beats_per_block, params.steps_per_block):
-        assert 1 << operation_layout(params, largest)["index"].width > largest
+    assert chunk["bits"].width == 8 * params.codes_per_cycle and 1 << chunk["count"].width > params.word_bits
+    assert sums_layout(params).length == values_layout(params).length == max(params.rows, params.codes_per_cycle)

@@ -22,7 +22,7 @@ def test_a_width_that_is_cut_off_is_not_waived(tmp_path: Path, rtl_of: Callable[
     rtl = shutil.copytree(rtl_of("tiny"), tmp_path / "rtl")
     packer = rtl / "actcodec_encoder_packer.sv"
     text = packer.read_text()
-    assert "wire [7:0] kept_fill;" in text
-    packer.write_text(text.replace("wire [7:0] kept_fill;", "wire [6:0] kept_fill;"))
+    assert "wire [6:0] total;" in text
+    packer.write_text(text.replace("wire [6:0] total;", "wire [5:0] total;"))
     with pytest.raises(ActcodecError, match="WIDTHTRUNC"):
         lint(rtl)

@@ -139,7 +139,7 @@ def test_a_reset_in_the_middle_of_a_section_ends_it() -> None:
 
 
 def test_an_entry_is_read_while_another_is_written() -> None:
-    dut = TableMemory(record("any", 4, 8))
+    dut = TableMemory(record("any", 4, 8), 64)
 
     async def testbench(ctx: SimulatorContext) -> None:
         ctx.set(dut.read_en, 1)

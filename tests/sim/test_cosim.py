@@ -10,6 +10,7 @@ import pytest
 
 from actcodec.errors import ActcodecError
 from actcodec.params import load_params
+from actcodec.tables.records import encoder_records
 from actcodec.tables.synthetic import synthetic_tables
 from actcodec_rtl.generate import PORTS_FILE, generate
 from actcodec_sim.cosim import cosimulate
@@ -17,6 +18,7 @@ from actcodec_sim.cosim.job import JOB_VARIABLE, write_job
 from actcodec_sim.cosim.run import transactions_of_words
 from actcodec_sim.cosim.simulators import Simulator, build, run
 from support.cosim import CACHE, random_activations
+from support.images import place_of
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,9 @@ def _run_changed_job(tmp_path: Path, change: str) -> None:
         np.save(job / "1.stream.npy", words)
     elif change == "table":
         image = np.load(job / "encoder.load.npy")
-        image[-1, 0] ^= 64
+        words = [int.from_bytes(word.tobytes(), "little") for word in image]
+        bit = 6 + place_of(words, 64, encoder_records(tables.params), "operation", "matrix")
+        image.reshape(-1)[bit // 8] ^= 1 << bit % 8
         np.save(job / "encoder.load.npy", image)
     elif change == "nothing loaded":
         np.save(job / "encoder.load.npy", np.load(job / "encoder.load.npy")[:1])

@@ -15,8 +15,8 @@ Chunk = tuple[int, int]
 
 
 def random_chunks(rng: random.Random, params: CodecParams, count: int) -> list[Chunk]:
-    """Chunks of 0…word_bits bits of which at most the lowest rows · 8 are set; the ends of the range are common."""
-    word, most = params.word_bits, 8 * params.rows
+    """Chunks of 0…word_bits bits of which at most the lowest codes · 8 are set; the ends of the range are common."""
+    word, most = params.word_bits, 8 * params.codes_per_cycle
     sizes = [rng.choice([0, 1, most, word, rng.randint(0, most), rng.randint(0, word)]) for _ in range(count)]
     return [(rng.getrandbits(min(size, most)) if size else 0, size) for size in sizes]
 

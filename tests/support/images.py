@@ -26,3 +26,12 @@ def entries_of(words: Sequence[int], word_bits: int, records: Mapping[str, Recor
             found[name][address] = sum(word << n * word_bits for n, word in enumerate(words[place : place + size]))
             place += size
     return found
+
+
+def place_of(words: Sequence[int], word_bits: int, records: Mapping[str, Record], memory: str, field: str) -> int:
+    """Number of the bit of an image at which ``field`` of the first entry of ``memory`` begins."""
+    names, place = list(records), 0
+    while names[words[place] & 0xFF] != memory:
+        place += 1 + (words[place] >> 32) * -(-records[names[words[place] & 0xFF]].bits // word_bits)
+    before = [f.name for f in records[memory].fields].index(field)
+    return (place + 1) * word_bits + sum(f.total_bits for f in records[memory].fields[:before])

@@ -62,22 +62,30 @@ def _rounded(value: int, shift: int) -> int:
     return value if shift == 0 else (value + (1 << (shift - 1))) >> shift
 
 
-def _position(memories: dict[str, list[Entry]], plane: Entry) -> Iterator[tuple[Entry, list[tuple[int, list[int]]]]]:
-    """Steps of one position with their operations: (index, matrix)."""
-    step, coefficient = plane["first_step"], plane["first_coefficient"]
-    while True:
-        entry = memories["step"][step]
-        count = entry["last"] - entry["first"] + 1
-        matrices = [memories["coefficient"][coefficient + i]["matrix"] for i in range(count)]
-        yield entry, [(entry["first"] + i, matrix) for i, matrix in enumerate(matrices)]
-        step, coefficient = step + 1, coefficient + count
-        if entry["position_end"]:
-            return
-
-
-def _planes(memories: dict[str, list[Entry]], number: int) -> list[Entry]:
+def _planes(memories: dict[str, list[Entry]], number: int, side: str) -> list[Entry]:
+    """Planes of a site from its first to the final one."""
     site = memories["site"][number]
-    return memories["plane"][site["first_plane"] : site["last_plane"] + 1]
+    if side == "code_plane" and not site["coded"]:
+        return []
+    place, found = site["plane" if side == "plane" else side], []
+    while not found or not found[-1]["final"]:
+        found.append(memories[side][place + len(found)])
+    return found
+
+
+def _walk(memories: dict[str, list[Entry]], number: int, side: str, entry: str) -> Iterator[tuple[Entry | None, Entry]]:
+    """Entries of a frame with their plane, None at the end of a row."""
+    site = memories["site"][number]
+    for plane in _planes(memories, number, side):
+        for _ in range(site["last_y"] + 1):
+            for _ in range(site["last_x"] + 1):
+                for place in range(plane["first"], plane["last"] + 1):
+                    yield memories[entry][place], plane
+            yield None, plane
+
+
+def _padding(plane: Entry, bits: int, params: CodecParams) -> int:
+    return plane["partial"] * (-bits % params.word_bits) + plane["words"] * params.word_bits
 
 
 def run_encoder(
@@ -85,26 +93,42 @@ def run_encoder(
 ) -> NDArray[np.uint8]:
     """Stream of site ``number`` for its input beats (N, lanes)."""
     source = iter(beats.tolist())
-    site, rows, lanes = memories["site"][number], params.rows, params.lanes
-    bits: list[int] = []
-    for plane in _planes(memories, number):
-        for _ in range(site["last_y"] + 1):
-            for _ in range(site["last_x"] + 1):
-                kept: dict[int, list[int]] = {}
-                for entry, operations in _position(memories, plane):
-                    acc = list(entry["bias"])
-                    for i, matrix in operations:
-                        if i >= entry["fresh"]:
-                            kept[i] = next(source)
-                        for r in range(rows):
-                            acc[r] += sum(matrix[r * lanes + lane] * kept[i][lane] for lane in range(lanes))
-                    for r in range(rows):
-                        width = entry["width"][r]
-                        code = _rounded(_wrapped(acc[r], params.acc_bits), entry["shift"][r])
-                        code = min(max(code, 0), (1 << width) - 1)
-                        bits += [code >> place & 1 for place in range(width)]
-            bits += [0] * (plane["pad_bits"] + plane["pad_words"] * params.word_bits)
+    rows, lanes, codes = params.rows, params.lanes, params.codes_per_cycle
+    results: list[list[int]] = []
+    kept: dict[int, list[int]] = {}
+    acc = [0] * params.slots
+    for entry, _ in _walk(memories, number, "plane", "operation"):
+        if entry is None:
+            continue
+        if entry["fresh"]:
+            kept[entry["index"]] = next(source)
+        beat, matrix = kept[entry["index"]], entry["matrix"]
+        if entry["first"]:
+            acc = [0] * params.slots
+        if entry["diagonal"]:
+            first = entry["part"] * codes
+            acc[:codes] = [matrix[lane] * beat[lane] for lane in range(first, first + codes)]
+        else:
+            for r in range(rows):
+                acc[r] += sum(matrix[r * lanes + lane] * beat[lane] for lane in range(lanes))
+        if entry["last"]:
+            results.append(list(acc))
     assert next(source, None) is None
+
+    bits: list[int] = []
+    left: list[int] = []
+    for record, plane in _walk(memories, number, "code_plane", "code"):
+        if record is None:
+            bits += [0] * _padding(plane, len(bits), params)
+            continue
+        left = left or results.pop(0)
+        for slot in range(codes):
+            width = record["width"][slot]
+            total = _wrapped(left[slot] + record["bias"][slot], params.acc_bits) if slot < len(left) else 0
+            code = min(max(_rounded(total, record["shift"][slot]), 0), (1 << width) - 1)
+            bits += [code >> place & 1 for place in range(width)]
+        left = [] if record["ends"] else left[codes:]
+    assert not results and not left
     return np.packbits(np.array(bits, dtype=np.uint8), bitorder="little")
 
 
@@ -112,27 +136,44 @@ def run_decoder(
     memories: dict[str, list[Entry]], params: CodecParams, number: int, stream: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """Output beats (N, lanes) of site ``number`` for its stream."""
-    bits = iter(np.unpackbits(stream, bitorder="little").tolist())
-    site, rows, lanes = memories["site"][number], params.rows, params.lanes
+    content = np.unpackbits(stream, bitorder="little").tolist()
+    rows, lanes, codes = params.rows, params.lanes, params.codes_per_cycle
+    groups: list[list[int]] = []
+    group: list[int] = []
+    taken = 0
+    for record, plane in _walk(memories, number, "code_plane", "code"):
+        if record is None:
+            taken += _padding(plane, taken, params)
+            continue
+        assert record["count"] == sum(record["width"])
+        for width, left_shift in zip(record["width"], record["left_shift"], strict=True):
+            group.append(sum(content[taken + place] << place for place in range(width)) << left_shift)
+            taken += width
+        if record["ends"]:
+            groups.append((group + [0] * params.slots)[: params.slots])
+            group = []
+    assert taken == len(content) and not group
+
     beats: list[list[int]] = []
-    for plane in _planes(memories, number):
-        for _ in range(site["last_y"] + 1):
-            for _ in range(site["last_x"] + 1):
-                code_step = plane["first_code"]
-                kept: dict[int, list[int]] = {0: [0] * rows}
-                for entry, operations in _position(memories, plane):
-                    acc = list(entry["bias"])
-                    for i, matrix in operations:
-                        if i >= entry["fresh"]:
-                            code = memories["code"][code_step]
-                            values = [sum(next(bits) << place for place in range(w)) for w in code["width"]]
-                            kept[i] = [v << e for v, e in zip(values, code["left_shift"], strict=True)]
-                            code_step += 1
-                        for lane in range(lanes):
-                            acc[lane] += sum(matrix[r * lanes + lane] * kept[i][r] for r in range(rows))
-                    out = [_rounded(_wrapped(a, params.acc_bits), site["shift"]) + site["zero"] for a in acc]
-                    beats.append([min(max(v, site["low"]), site["high"]) for v in out])
-            for _ in range(plane["pad_bits"] + plane["pad_words"] * params.word_bits):
-                next(bits)
-    assert next(bits, None) is None
+    kept: dict[int, list[int]] = {}
+    acc = [0] * lanes
+    for entry, _ in _walk(memories, number, "plane", "operation"):
+        if entry is None:
+            continue
+        if entry["fresh"]:
+            kept[entry["index"]] = groups.pop(0)
+        value, matrix = kept.get(entry["index"], [0] * params.slots), entry["matrix"]
+        if entry["first"]:
+            acc = [0] * lanes
+        for lane in range(lanes):
+            if entry["diagonal"]:
+                acc[lane] += matrix[lane] * value[lane % codes]
+            else:
+                acc[lane] += sum(matrix[r * lanes + lane] * value[r] for r in range(rows))
+        if entry["last"]:
+            beat = memories["beat"][entry["step"]]
+            sums = [_wrapped(a + b, params.acc_bits) for a, b in zip(acc, beat["bias"], strict=True)]
+            out = [_rounded(total, beat["shift"]) + beat["zero"] for total in sums]
+            beats.append([min(max(v, beat["low"]), beat["high"]) for v in out])
+    assert not groups
     return np.array(beats, dtype=np.uint8)

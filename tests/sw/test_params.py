@@ -47,7 +47,23 @@ def test_an_empty_file_gives_the_defaults(toml):
 
 def test_derived_sizes():
     params = CodecParams(lanes=8, rows=4, block=16, word_bits=128)
-    assert (params.word_bytes, params.beats_per_block, params.steps_per_block) == (16, 2, 4)
+    assert (params.word_bytes, params.beats_per_block, params.groups_per_block) == (16, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "codes", "parts", "slots"),
+    [
+        ({}, 8, 1, 8),
+        ({"rows": 16}, 8, 1, 16),
+        ({"lanes": 16}, 8, 2, 8),
+        ({"lanes": 12, "block": 12}, 6, 2, 6),
+        ({"lanes": 16, "word_bits": 512}, 16, 1, 16),
+        ({"codes": 2}, 2, 4, 4),
+    ],
+)
+def test_codes_a_cycle_are_the_largest_part_of_a_beat_that_a_word_holds(given, codes, parts, slots):
+    params = CodecParams(**given)
+    assert (params.codes_per_cycle, params.parts_per_beat, params.slots) == (codes, parts, slots)
 
 
 def test_parameters_are_frozen():
@@ -61,7 +77,8 @@ def test_parameters_are_frozen():
         ("word_bits = 96", "word_bits = 96 is not a power of two"),
         ("block = 12", "block = 12 is not a multiple of lanes = 8"),
         ("lanes = 4\nblock = 20\nrows = 8", "block = 20 is not a multiple of rows = 8"),
-        ("rows = 16", "rows = 16 codes of 8 bits do not fit word_bits = 64"),
+        ("codes = 3", "codes = 3 do not divide lanes = 8"),
+        ("lanes = 16\ncodes = 16", "codes = 16 of 8 bits do not fit word_bits = 64"),
         ('transforms = ["project", "folded"]', "'folded' is not available in this generator"),
         ('transforms = ["fourier"]', "transforms.0 = 'fourier'"),
         ('orders = ["spiral"]', "orders.0 = 'spiral'"),

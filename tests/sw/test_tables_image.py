@@ -45,19 +45,37 @@ def test_every_site_of_the_tables_is_found_by_its_number():
         check_machine(tables.params, site, memories, number, number)
 
 
-def test_site_entries_hold_the_last_indices_and_the_range():
+def test_site_entries_lead_to_their_planes_and_beats_hold_the_range():
     site = one_project_site(shape=(2, 3, 12), order="block-major")
     encoder, decoder = loaded(TINY, [site, site])
-    assert [entry["last_plane"] for entry in encoder["site"]] == [1, 3]
-    assert (encoder["site"][1]["first_plane"], encoder["site"][1]["last_x"], encoder["site"][1]["last_y"]) == (2, 2, 1)
-    entry = decoder["site"][1]
-    assert (entry["zero"], entry["low"], entry["high"]) == (site.info.zero, site.info.low, site.info.high)
+    for memories in (encoder, decoder):
+        assert [entry["final"] for entry in memories["plane"]] == [0, 1, 0, 1]
+        assert [entry["plane"] for entry in memories["site"]] == [0, 2]
+        assert (memories["site"][1]["code_plane"], memories["site"][1]["coded"]) == (2, 1)
+        assert (memories["site"][1]["last_x"], memories["site"][1]["last_y"]) == (2, 1)
+    beats = decoder["beat"]
+    assert len(beats) == 2 * 3
+    assert {(b["shift"], b["zero"], b["low"], b["high"]) for b in beats} == {
+        (site.info.output_shift, site.info.zero, site.info.low, site.info.high)
+    }
+
+
+def test_planes_that_store_nothing_are_left_out_on_the_side_of_the_codes():
+    site = one_project_site(shape=(2, 3, 24), order="block-major")
+    site.arrays.width[8:16] = 0
+    site = type(site)(site.info, site.arrays, site.params)
+    encoder, decoder = loaded(TINY, [site])
+    for memories in (encoder, decoder):
+        assert len(memories["plane"]) == 3 and len(memories["code_plane"]) == 2
+        assert [entry["final"] for entry in memories["code_plane"]] == [0, 1]
 
 
 def test_the_zero_point_is_folded_into_the_encoder_bias():
     site = one_project_site(shape=(1, 1, 8))
     encoder, _ = loaded(TINY, [site])
-    found = [value for step in encoder["step"] for value in step["bias"]][: (site.arrays.width > 0).sum()]
+    found = [
+        bias for record in encoder["code"] for bias, width in zip(record["bias"], record["width"], strict=True) if width
+    ]
     kept = site.arrays.width > 0
     at_zero = site.arrays.bias - site.info.zero * site.arrays.P.astype(np.int64).sum(axis=1)
     assert found == at_zero[kept].tolist()
@@ -76,11 +94,11 @@ def wide_site(name="wide", channels=24, **changes):
     return params, synthetic_site(np.random.default_rng(0), params, name, (2, 2, channels), keep=1.0, max_width=8)
 
 
-@pytest.mark.parametrize("memory", ["step", "coefficient"])
+@pytest.mark.parametrize(("memory", "depth"), [("code", "step_depth"), ("operation", "coefficient_depth")])
 @pytest.mark.parametrize("image", [encoder_image, decoder_image])
-def test_a_site_that_exceeds_a_memory_is_refused(image, memory):
-    params, site = wide_site(**{f"{memory}_depth": 1})
-    with pytest.raises(ActcodecError, match=rf"tables: \d+ entries of memory '{memory}' exceed the codec's depth 1"):
+def test_a_site_that_exceeds_a_memory_is_refused(image, memory, depth):
+    params, site = wide_site(**{depth: 6} if memory == "code" else {depth: 1})
+    with pytest.raises(ActcodecError, match=rf"tables: \d+ entries of memory '{memory}' exceed the codec's depth"):
         image(params, [site])
 
 

@@ -36,8 +36,8 @@ def refusal(folder) -> str:
 
 
 def digest(manifest) -> str:
-    """The digest as the format defines it: SHA-256 of the canonical JSON of everything else."""
-    rest = {key: value for key, value in manifest.items() if key != "digest"}
+    """The digest as the format defines it: SHA-256 of the canonical JSON of everything else but the images."""
+    rest = {key: value for key, value in manifest.items() if key not in ("digest", "images", "image_layout")}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -166,7 +166,7 @@ def test_tables_that_do_not_fit_the_memories_are_not_saved(tmp_path):
     tables = Tables(params, TABLES.sites[:1], TABLES.provenance)
     object.__setattr__(tables.sites[0], "params", params)
     try:
-        with pytest.raises(ActcodecError, match="entries of memory 'coefficient' exceed the codec's depth 2"):
+        with pytest.raises(ActcodecError, match="entries of memory 'operation' exceed the codec's depth 2"):
             save_tables(tables, tmp_path / "t")
     finally:
         object.__setattr__(tables.sites[0], "params", TABLES.params)
@@ -241,6 +241,18 @@ def test_a_number_out_of_range_is_refused_even_if_every_hash_agrees(folder, arra
 def test_arrays_of_other_tables_do_not_match_the_images(folder):
     edit_array(folder, "0.left_shift", lambda a: np.where(a == 0, 1, 0).astype(np.uint8), renew=True)
     assert "decoder.hex: is not the image of these tables" in refusal(folder)
+
+
+def test_tables_of_an_older_layout_of_the_images_are_read_and_written_in_the_present_one(folder):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "encoder.hex").write_text("older\n")
+    manifest["images"]["encoder.hex"] = hashlib.sha256(b"older\n").hexdigest()
+    del manifest["image_layout"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    tables = load_tables(folder)
+    assert digest_of(tables) == manifest["digest"] == save_tables(tables, folder)
+    assert json.loads((folder / "manifest.json").read_text())["image_layout"] > 1
+    assert (folder / "encoder.hex").read_text() != "older\n"
 
 
 def test_an_array_of_another_shape_is_refused_even_if_every_hash_agrees(folder):

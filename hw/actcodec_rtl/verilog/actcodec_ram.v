@@ -14,6 +14,8 @@ module actcodec_ram #(
     input  wire [ADDR-1:0]  read_addr,
     output reg  [WIDTH-1:0] read_data
 );
+    // No entry is read in the cycle that it is written in: Yosys need not make up for block RAMs that would differ.
+    (* no_rw_check *)
     reg [WIDTH-1:0] mem [0:DEPTH-1];
 
     always @(posedge clk)

@@ -57,7 +57,7 @@ def rtl(
         check(out)
     files = (out / FILE_LIST).read_text().split()
     if json_output:
-        print_json({"directory": str(out), "generated": fresh, "codec": params.model_dump(mode="json"), "files": files})
+        print_json({"directory": str(out), "generated": fresh, "codec": params.as_json(), "files": files})
     else:
         state = "generated" if fresh else "up to date"
         typer.echo(f"{out}: {len(files)} Verilog files, {state}{', lint clean' if lint else ''}")

@@ -306,7 +306,7 @@ class _Learning:
             "network": self._network.name,
             "checkpoint": self._network.checkpoint_sha256,
             "seed": self._seed,
-            "codec": self._settings.params.model_dump(mode="json"),
+            "codec": self._settings.params.as_json(),
             "before": _digest(before) if before else "",
             **self._recipe.walk,
         }

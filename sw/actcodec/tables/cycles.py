@@ -1,54 +1,180 @@
 """Cycles of a site in the RTL: the formula that co-simulation checks and the traffic model uses.
 
-    encode = Σ_planes H·(W·ops + pads) + (planes − 1)·PLANE_GAP + ENCODER_LATENCY
-    decode = the same with DECODER_LATENCY, less the pads of the last row: they follow the last beat
+From the cycle in which the start command is accepted to the one in which the last word (beat) leaves, both included,
+inputs always valid and outputs always ready.
 
-less, in the encoder, the operations after the last that stores a bit (trailing blocks without coefficients),
+**Encoder.** A step's result waits until the records and padding of the one before have passed, and the MAC array waits
+with it. With o_i operations up to the result of step i, r_i records of step i and p_i cycles of padding after it (0 but
+at the end of a row), for all n steps of a frame in order:
 
-from the cycle in which the start command is accepted to the one in which the last word (beat) leaves, both
-included, with inputs always valid and outputs always ready. ``ops`` are the operations of one position
-(`actcodec.tables.program`; for a dense block ⌈K_j/rows⌉·⌈C_j/lanes⌉), ``pads`` the padding operations of a row.
+    encode = ENCODER_LATENCY + o_1 + Σ_{i=2…n} max(o_i, r_{i−1} + p_{i−1}) + r_n + p_n
+
+so a dense block of C_j channels takes max(⌈K_j/rows⌉·⌈C_j/lanes⌉, ⌈K_j/codes⌉) cycles as a rule, and a diagonal one
+⌈C_j/codes⌉. Operations behind the last result are not waited for.
+
+**Decoder.** Groups of codes are unpacked, assembled and handed to the MAC array, each in a stage that holds one. With
+u_n, v_n the cycles in which record n leaves the unpacker and enters the group's register, and t_j the cycle of the
+operation that takes group j:
+
+    u_n = max(u_{n−1} + 1 + padding before n, v_{n−1})
+    v_n = max(u_n + 1, v_{n−1} + 1, t_{j−1} where n is the first of its group)
+    t_j = max(v_{last of j} + 1, cycle after the operation before)
+
+and every other operation takes the cycle after the one before it. The state between two positions is a few small
+differences, so that positions and rows repeat after a few: the sum is exact for any size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TypeVar
+
 from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable
-from actcodec.tables.program import Step, decoder_steps, encoder_end, encoder_steps, padding_operations
+from actcodec.tables.program import code_planes, code_records, decoder_operations, encoder_operations, padding
 
-PLANE_GAP = 1
-"""Cycles without an operation between two planes."""
 ENCODER_LATENCY = 11
 """Cycles of start-up and of draining the pipeline, encoder."""
 DECODER_LATENCY = 10
 """Cycles of start-up and of draining the pipeline, decoder."""
 
-
-def _operations(steps: list[Step]) -> int:
-    return sum(step.operations for step in steps)
+State = TypeVar("State", bound=Hashable)
 
 
-def _pads(site: SiteTable, plane: Plane) -> int:
-    bits, words = padding_operations(site, plane)
-    return (bits > 0) + words
+Move = Callable[[State], tuple[State, int]]
+"""A part of a frame: from a state to the state after it and the cycles that it takes."""
 
 
-def _plane_cycles(site: SiteTable, plane: Plane, steps: list[Step]) -> int:
-    return site.info.height * (site.info.width * _operations(steps) + _pads(site, plane))
+def repeat(move: Move[State], state: State, times: int) -> tuple[State, int]:
+    """``move`` applied ``times`` times, as quickly as its states repeat."""
+    seen: dict[State, tuple[int, int]] = {}
+    total = done = 0
+    while done < times:
+        if state in seen:
+            before, cycles = seen[state]
+            period = done - before
+            rounds = (times - done) // period
+            total += rounds * (total - cycles)
+            done += rounds * period
+            seen.clear()
+            if done == times:
+                break
+        seen[state] = (done, total)
+        state, cycles = move(state)
+        total, done = total + cycles, done + 1
+    return state, total
+
+
+def _padding_cycles(site: SiteTable, plane: Plane) -> int:
+    partial, words = padding(site, plane)
+    return partial + words
+
+
+# --- encoder
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """Between two steps: cycles in which records and padding still pass, and operations since the last result."""
+
+    busy: int
+    operations: int
+
+
+def _encoder_position(steps: tuple[tuple[int, int], ...], trailing: int, state: _Coded) -> tuple[_Coded, int]:
+    """Go through (operations, records) of the steps of a position; time counts from result to result."""
+    total = 0
+    for operations, records in steps:
+        total += max(state.operations + operations, state.busy)
+        state = _Coded(records, 0)
+    return _Coded(state.busy, state.operations + trailing), total
+
+
+def _encoder_plane(site: SiteTable, plane: Plane, state: _Coded) -> tuple[_Coded, int]:
+    found, operations, records = [], 0, iter(code_records(site, plane))
+    for operation in encoder_operations(site, plane):
+        operations += 1
+        if operation.last:
+            count = 1
+            while not next(records).ends:
+                count += 1
+            found.append((operations, count))
+            operations = 0
+    steps, trailing, pads = tuple(found), operations, _padding_cycles(site, plane)
+
+    def row(before: _Coded) -> tuple[_Coded, int]:
+        after, cycles = repeat(lambda state: _encoder_position(steps, trailing, state), before, site.info.width)
+        return replace(after, busy=after.busy + pads), cycles
+
+    return repeat(row, state, site.info.height)
 
 
 def encode_cycles(site: SiteTable) -> int:
     """Cycles to encode one image of the site; 0 where it stores nothing, as no word ever leaves."""
-    end = encoder_end(site)
-    if end is None:
+    if not code_planes(site):
         return 0
-    steps = [encoder_steps(site, plane) for plane in site.planes[: end.plane + 1]]
-    work = sum(_plane_cycles(site, plane, part) for plane, part in zip(site.planes, steps, strict=False))
-    after = 0 if end.padded else _operations(steps[-1][end.step + 1 :])
-    return work - after + end.plane * PLANE_GAP + ENCODER_LATENCY
+    state, total = _Coded(0, 0), 0
+    for plane in site.planes:
+        state, cycles = _encoder_plane(site, plane, state)
+        total += cycles
+    return total + state.busy + ENCODER_LATENCY
+
+
+# --- decoder
+
+
+@dataclass(frozen=True)
+class _Unpacked:
+    """Cycles relative to that of the last operation: when the last record left the unpacker and entered its group,
+    when the last group was taken, and padding that is still to be dropped.
+    """
+
+    left: int
+    entered: int
+    taken: int
+    padding: int
+
+
+@lru_cache(maxsize=4096)
+def _decoder_position(groups: tuple[int, ...], operations: tuple[bool, ...], state: _Unpacked) -> tuple[_Unpacked, int]:
+    """Go through one position: records of every group, and which operations take one."""
+    left, entered, taken, pads, now = state.left, state.entered, state.taken, state.padding, 0
+    count = iter(groups)
+    for fresh in operations:
+        now += 1
+        if fresh:
+            for record in range(next(count)):
+                left = max(left + 1 + pads, entered)
+                entered = max(left + 1, entered + 1, taken if record == 0 else entered + 1)
+                pads = 0
+            now = max(now, entered + 1)
+            taken = now
+    return _Unpacked(left - now, entered - now, taken - now, pads), now
+
+
+def _decoder_plane(site: SiteTable, plane: Plane, state: _Unpacked) -> tuple[_Unpacked, int]:
+    groups, count = [], 0
+    for record in code_records(site, plane):
+        count += 1
+        if record.ends:
+            groups.append(count)
+            count = 0
+    takes = tuple(operation.fresh for operation in decoder_operations(site, plane))
+    pads = _padding_cycles(site, plane)
+
+    def row(before: _Unpacked) -> tuple[_Unpacked, int]:
+        after, cycles = repeat(lambda state: _decoder_position(tuple(groups), takes, state), before, site.info.width)
+        return replace(after, padding=after.padding + pads), cycles
+
+    return repeat(row, state, site.info.height)
 
 
 def decode_cycles(site: SiteTable) -> int:
     """Cycles to decode one image of the site once."""
-    work = sum(_plane_cycles(site, plane, decoder_steps(site, plane)) for plane in site.planes)
-    return work + (len(site.planes) - 1) * PLANE_GAP - _pads(site, site.planes[-1]) + DECODER_LATENCY
+    state, total = _Unpacked(0, 0, 0, 0), 0
+    for plane in site.planes:
+        state, cycles = _decoder_plane(site, plane, state)
+        total += cycles
+    return total + DECODER_LATENCY

@@ -7,8 +7,9 @@ significant word first. Entries lie in the memories in the order in which the sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,19 @@ from actcodec.errors import ActcodecError
 from actcodec.params import CodecParams
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import (
-    Step,
-    code_steps,
-    decoder_steps,
-    encoder_end,
-    encoder_steps,
-    padding_operations,
+    CodeRecord,
+    Operation,
+    code_planes,
+    code_records,
+    decoder_beats,
+    decoder_operations,
+    encoder_operations,
+    padding,
 )
 from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, encoder_records
+
+LAYOUT = 2
+"""Version of the memories' layout; counts up whenever the same tables give another image."""
 
 HEADER_MEMORY_BITS = 8
 HEADER_FIRST_BITS = 24
@@ -69,101 +75,106 @@ def _pad(values: Sequence[int], count: int) -> list[int]:
     return [int(v) for v in values] + [0] * (count - len(values))
 
 
-def _add_steps(fill: _Filler, steps: Sequence[Step], end: int, per_step: Sequence[dict[str, list[int]]]) -> None:
-    for number, (step, values) in enumerate(zip(steps, per_step, strict=True)):
-        fill.add(
-            "step",
-            first=step.first,
-            last=step.last,
-            fresh=step.fresh,
-            position_end=int(number == len(steps) - 1),
-            closes=int(number == end),
-            **values,
-        )
-        for operation in step.matrix:
-            fill.add("coefficient", matrix=[int(v) for v in operation.ravel()])
-
-
-def _plane_values(fill: _Filler, site: SiteTable, number: int, steps: Sequence[Step]) -> dict[str, int]:
-    bits, words = padding_operations(site, site.planes[number])
-    if words >= 1 << PAD_WORD_BITS:
-        raise ActcodecError(
-            f"site {site.info.name}", f"align_bits = {site.info.align_bits} needs {words} padding words a row"
-        )
+def _site_values(fill: _Filler, site: SiteTable) -> dict[str, int]:
+    coded = len(code_planes(site))
     return {
-        "first_step": fill.next_entry("step", len(steps)),
-        "first_coefficient": fill.next_entry("coefficient", sum(step.operations for step in steps)),
-        "pad_bits": bits,
-        "pad_words": words,
-    }
-
-
-def _walk_values(fill: _Filler, site: SiteTable) -> dict[str, int]:
-    first = fill.next_entry("plane", len(site.planes))
-    return {
-        "first_plane": first,
-        "last_plane": first + len(site.planes) - 1,
+        "plane": fill.next_entry("plane", len(site.planes)),
+        "code_plane": fill.next_entry("code_plane", coded),
+        "coded": int(coded > 0),
         "last_x": site.info.width - 1,
         "last_y": site.info.height - 1,
     }
 
 
-def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
-    rows, arrays = site.params.rows, site.arrays
-    fill.add("site", **_walk_values(fill, site))
-    # x enters unsigned: Σ P·(x − zero) + bias = Σ P·x + (bias − zero·ΣP), exact modulo 2^acc_bits.
-    bias = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
-    end = encoder_end(site)
-    for number, plane in enumerate(site.planes):
-        steps = encoder_steps(site, plane)
-        ends_here = end is not None and number == end.plane
-        padded = end is not None and end.padded
+def _add_operations(fill: _Filler, operations: Sequence[Operation], final: bool, **bases: int) -> None:
+    """A plane of the MAC array; ``bases`` are added to fields of its operations."""
+    first = fill.next_entry("operation", len(operations))
+    fill.add("plane", first=first, last=first + len(operations) - 1, final=int(final))
+    for operation in operations:
         fill.add(
-            "plane",
-            **_plane_values(fill, site, number, steps),
-            closes_step=int(ends_here and not padded),
-            closes_pad=int(ends_here and padded),
+            "operation",
+            index=operation.index,
+            fresh=int(operation.fresh),
+            first=int(operation.first),
+            last=int(operation.last),
+            diagonal=int(operation.diagonal),
+            part=operation.part,
+            matrix=[int(v) for v in operation.matrix.ravel()],
+            **{name: base + int(getattr(operation, name)) for name, base in bases.items()},
         )
-        values = [
-            {
-                "bias": _pad([_wrap(int(bias[k]), site.params.acc_bits) for k in step.members], rows),
-                "shift": _pad([int(arrays.shift[k]) for k in step.members], rows),
-                "width": _pad([int(arrays.width[k]) for k in step.members], rows),
-            }
-            for step in steps
-        ]
-        _add_steps(fill, steps, -1 if end is None or not ends_here else end.step, values)
+
+
+def _add_code_planes(fill: _Filler, site: SiteTable, values: Callable[[CodeRecord], dict[str, Any]]) -> None:
+    planes = code_planes(site)
+    for number, plane in enumerate(planes):
+        records = code_records(site, plane)
+        partial, words = padding(site, plane)
+        if words >= 1 << PAD_WORD_BITS:
+            raise ActcodecError(
+                f"site {site.info.name}", f"align_bits = {site.info.align_bits} needs {words} padding words a row"
+            )
+        first = fill.next_entry("code", len(records))
+        fill.add(
+            "code_plane",
+            first=first,
+            last=first + len(records) - 1,
+            final=int(number == len(planes) - 1),
+            partial=int(partial),
+            words=words,
+        )
+        for record in records:
+            fill.add("code", ends=int(record.ends), **values(record))
+
+
+def _of(record: CodeRecord, array: NDArray[Any]) -> list[int]:
+    """The record's entries of an array (K,), 0 where nothing is stored."""
+    return [0 if k is None else int(array[k]) for k in record.slots]
+
+
+def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
+    arrays = site.arrays
+    fill.add("site", **_site_values(fill, site))
+    # x enters unsigned: Σ P·(x − zero) + bias = Σ P·x + (bias − zero·ΣP), exact modulo 2^acc_bits.
+    exact = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
+    bias = np.array([_wrap(int(b), site.params.acc_bits) for b in exact])
+    for number, plane in enumerate(site.planes):
+        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1)
+    _add_code_planes(
+        fill,
+        site,
+        lambda record: {
+            "bias": _of(record, bias),
+            "shift": _of(record, arrays.shift),
+            "width": _of(record, arrays.width),
+        },
+    )
 
 
 def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
-    rows, lanes, info, arrays = site.params.rows, site.params.lanes, site.info, site.arrays
-    fill.add(
-        "site",
-        **_walk_values(fill, site),
-        zero=info.zero,
-        low=info.low,
-        high=info.high,
-        shift=info.output_shift,
-    )
+    lanes, info, arrays = site.params.lanes, site.info, site.arrays
+    fill.add("site", **_site_values(fill, site))
     for number, plane in enumerate(site.planes):
-        steps, codes = decoder_steps(site, plane), code_steps(site, plane)
-        values = _plane_values(fill, site, number, steps)
-        fill.add(
-            "plane",
-            **values,
-            closes_step=int(number == len(site.planes) - 1),
-            closes_pad=0,
-            first_code=fill.next_entry("code", len(codes)),
-        )
-        biases = [{"bias": _pad([int(arrays.bias_out[c]) for c in s.members], lanes)} for s in steps]
-        _add_steps(fill, steps, len(steps) - 1, biases)
-        for place, members in enumerate(codes):
+        beats = decoder_beats(site, plane)
+        first_beat = fill.next_entry("beat", len(beats))
+        _add_operations(fill, decoder_operations(site, plane), number == len(site.planes) - 1, step=first_beat)
+        for channels in beats:
             fill.add(
-                "code",
-                position_end=int(place == len(codes) - 1),
-                width=_pad([int(arrays.width[k]) for k in members], rows),
-                left_shift=_pad([int(arrays.left_shift[k]) for k in members], rows),
+                "beat",
+                bias=_pad([int(arrays.bias_out[c]) for c in channels], lanes),
+                shift=info.output_shift,
+                zero=info.zero,
+                low=info.low,
+                high=info.high,
             )
+    _add_code_planes(
+        fill,
+        site,
+        lambda record: {
+            "count": sum(_of(record, arrays.width)),
+            "width": _of(record, arrays.width),
+            "left_shift": _of(record, arrays.left_shift),
+        },
+    )
 
 
 def _words(fill: _Filler, params: CodecParams) -> NDArray[np.uint8]:

@@ -1,7 +1,9 @@
 """The tables on disk: manifest.json, tables.safetensors and the images of the RTL's table streams.
 
-Every array and every image is hashed in the manifest; the manifest's own hash (over its canonical JSON without
-that field) is the *digest* by which streams, reports and RTL builds name the tables.
+Every array and every image is hashed in the manifest; the manifest's own hash (over its canonical JSON without that
+field and without the images) is the *digest* by which streams, reports and RTL builds name the tables. The images
+follow from the arrays and from the generator's layout of the memories: tables of an older layout keep their digest and
+are read as before; whoever needs their images makes them anew.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from safetensors.numpy import save as save_safetensors
 from actcodec.errors import ActcodecError
 from actcodec.files import atomic_directory, read_bytes, read_json
 from actcodec.params import CodecParams, validation_problem
-from actcodec.tables.image import decoder_image, encoder_image, to_hex
+from actcodec.tables.image import LAYOUT, decoder_image, encoder_image, to_hex
 from actcodec.tables.model import (
     SCHEMA,
     VERSION,
@@ -76,6 +78,7 @@ class _Manifest(BaseModel):
     transaction_bytes: int = Field(ge=1)
     provenance: Provenance
     images: dict[str, str]
+    image_layout: int = 1
     sites: tuple[_SiteEntry, ...]
 
 
@@ -95,8 +98,12 @@ def _images(tables: Tables) -> dict[str, bytes]:
     }
 
 
+_NOT_NAMED = ("digest", "images", "image_layout")
+"""Fields of the manifest that its digest does not cover."""
+
+
 def _canonical_digest(manifest: dict[str, Any]) -> str:
-    content = {key: value for key, value in manifest.items() if key != "digest"}
+    content = {key: value for key, value in manifest.items() if key not in _NOT_NAMED}
     return _sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
@@ -122,11 +129,12 @@ def manifest_of(tables: Tables) -> dict[str, Any]:
         "schema_name": SCHEMA,
         "version": VERSION,
         "digest": "",
-        "codec": tables.params.model_dump(mode="json"),
+        "codec": tables.params.as_json(),
         "residency": tables.residency,
         "transaction_bytes": tables.transaction_bytes,
         "provenance": tables.provenance.model_dump(mode="json"),
         "images": {name: _sha256(content) for name, content in _images(tables).items()},
+        "image_layout": LAYOUT,
         "sites": sites,
     }
     manifest["digest"] = _canonical_digest(manifest)
@@ -240,6 +248,8 @@ def _checked_arrays(path: Path, number: int, entry: _SiteEntry, tensors: dict[st
 
 
 def _check_images(directory: Path, manifest: _Manifest, tables: Tables) -> None:
+    if manifest.image_layout != LAYOUT:
+        return
     images = _images(tables)
     if set(manifest.images) != set(images):
         raise ActcodecError(directory / MANIFEST, f"images = {sorted(manifest.images)}, expected {sorted(images)}")

@@ -1,61 +1,75 @@
-"""The codec's schedule of a site: which MAC operation happens in which order. One operation is one cycle.
+"""The codec's schedule of a site: which operation happens in which order.
 
-Encoder: a *step* computes up to ``rows`` coefficients of a block; its operations walk over the block's input
-beats (``lanes`` activations each). Decoder: a step computes one output beat of a block; its operations walk over
-the block's code steps (``rows`` codes each). Either way a step covers a contiguous index range, and an index
-is *fresh* the first time it is used: it is then taken from the input stream and kept for the steps that follow.
-Indices whose entries of P or R are all zero are left out where that keeps the range contiguous, which is what
-makes identity sites cheap.
+MAC array, one *operation* a cycle. Encoder: a *step* computes up to ``rows`` coefficients of a block, its operations
+walk over the block's beats of ``lanes`` activations. Decoder: a step computes one beat of a block, its operations walk
+over the block's groups of ``rows`` codes. A beat (group) is *fresh* in the operation that takes it from the stream; it
+is kept for the steps that follow. Operations whose entries of P or R are all zero are left out.
+
+Sites that code every channel by itself (identity, bypass) have *diagonal* operations: ``codes`` channels of a beat at
+once, each with a multiplier of its own.
+
+Codes' side, one *record* a cycle: up to ``codes`` codes that are requantized and packed, or unpacked, together. Every
+record stores at least one bit. The records of a step (a group) follow one another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actcodec.params import CodecParams
 from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable
 
+Matrix = NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One cycle of a MAC array."""
+
+    index: int
+    """Encoder: beat of the block. Decoder: group of codes of the block."""
+    fresh: bool
+    first: bool
+    """The accumulators begin with this operation."""
+    last: bool
+    """The accumulators are complete: the encoder has something to code, the decoder a beat."""
+    matrix: Matrix
+    """(rows, lanes) entries of P or R; diagonal operations use row 0."""
+    diagonal: bool = False
+    part: int = 0
+    """Diagonal only: which ``codes`` lanes of the beat."""
+    step: int = 0
+    """Decoder: beat of the position that is computed."""
+
 
 @dataclass(frozen=True)
-class Step:
-    """One step: operations ``first…last``; index i is fresh where i ≥ ``fresh``."""
+class CodeRecord:
+    """Codes that cross between MAC array and bus in one cycle."""
 
-    first: int
-    last: int
-    fresh: int
-    matrix: NDArray[np.int8]
-    """(last − first + 1, rows, lanes): the coefficients of every operation."""
-    members: tuple[int, ...]
-    """Encoder: the coefficients k of the step (at most rows). Decoder: its channels c (at most lanes)."""
-
-    @property
-    def operations(self) -> int:
-        """Cycles of the step."""
-        return self.last - self.first + 1
+    slots: tuple[int | None, ...]
+    """``codes`` coefficients k, None where nothing is stored."""
+    ends: bool
+    """The last record of its step (encoder) and group (decoder)."""
 
 
-def _ranges(needed: list[NDArray[np.bool_]], count: int) -> list[tuple[int, int, int]]:
-    """(first, last, fresh) of every step: contiguous, covering what is needed, taking every index once, in order.
-
-    ``needed[i]`` marks the indices 0…count−1 that step i multiplies by something other than zero.
-    """
-    taken, ranges = 0, []
-    for number, mask in enumerate(needed):
-        used = np.flatnonzero(mask)
-        # Whatever no step asked for has still to leave the input stream: the last step takes it.
-        last = count - 1 if number == len(needed) - 1 and taken < count else int(used[-1]) if used.size else 0
-        first = int(used[0]) if used.size else last
-        if last >= taken:
-            first = min(first, taken)
-        ranges.append((first, last, taken))
-        taken = max(taken, last + 1)
-    return ranges
+def _fresh_order(needed: list[NDArray[np.int64]], count: int) -> list[list[tuple[int, bool]]]:
+    """(index, fresh) of every step's operations: all it needs, and every index 0…count − 1 taken once, in order."""
+    taken, order = 0, []
+    for number, used in enumerate(needed):
+        reach = count if number == len(needed) - 1 else int(used.max()) + 1 if used.size else 0
+        indices = sorted({int(i) for i in used} | set(range(taken, reach))) or [0]
+        reach = max(reach, indices[-1] + 1)
+        order.append([(i, i >= taken) for i in indices])
+        taken = max(taken, reach)
+    return order
 
 
-def _padded(matrix: NDArray[np.int8], rows: int, columns: int) -> NDArray[np.int8]:
+def _padded(matrix: Matrix, rows: int, columns: int) -> Matrix:
     """The matrix with zero rows and columns added up to multiples of ``rows`` and ``columns``."""
     height, width = matrix.shape
     return np.pad(matrix, ((0, -height % rows), (0, -width % columns)))
@@ -67,87 +81,147 @@ def _kept(site: SiteTable, block: int) -> NDArray[np.int64]:
     return k0 + np.flatnonzero(site.arrays.width[k0:k1] > 0)
 
 
-def _any_entry(cut: NDArray[np.int8]) -> list[NDArray[np.bool_]]:
+def _is_diagonal(site: SiteTable) -> bool:
+    return site.info.transform in ("identity", "bypass")
+
+
+def _needed(cut: Matrix) -> list[NDArray[np.int64]]:
     """Per step, the indices that it multiplies by something: ``cut`` is (steps, ·, indices, ·)."""
-    return [np.asarray((cut[i] != 0).any(axis=(0, 2)), dtype=np.bool_) for i in range(cut.shape[0])]
+    return [np.flatnonzero((part != 0).any(axis=(0, 2))) for part in cut]
 
 
-def encoder_steps(site: SiteTable, plane: Plane) -> list[Step]:
-    """Steps of one position of a plane, in order."""
+@dataclass(frozen=True)
+class _Part:
+    """A part of a beat that is coded channel by channel."""
+
+    beat: int
+    part: int
+    slots: tuple[int | None, ...]
+
+    @property
+    def stored(self) -> bool:
+        return any(k is not None for k in self.slots)
+
+
+def _parts(site: SiteTable, block: int) -> Iterator[_Part]:
+    """Parts of a diagonal block that hold channels, in the order of the channels; K = C there."""
+    lanes, codes = site.params.lanes, site.params.codes_per_cycle
+    c0, c1 = site.info.blocks[block].channels
+    for c in range(c0, c1, codes):
+        members = [k if k < c1 and site.arrays.width[k] else None for k in range(c, c + codes)]
+        yield _Part((c - c0) // lanes, (c - c0) % lanes // codes, tuple(members))
+
+
+def _diagonal_matrix(params: CodecParams, part: _Part, diagonal: Matrix) -> Matrix:
+    """``diagonal`` (codes,) in the lanes of the part."""
+    matrix = np.zeros((params.rows, params.lanes), dtype=np.int8)
+    start = part.part * params.codes_per_cycle
+    matrix[0, start : start + len(diagonal)] = diagonal
+    return matrix
+
+
+def _diagonal_entries(array: Matrix, start: int, part: _Part) -> Matrix:
+    """Entries of P (of R) of the part's coefficients, 0 where nothing is stored; the block starts at ``start``."""
+    return np.array([0 if k is None else array[k, k - start] for k in part.slots], dtype=np.int8)
+
+
+def encoder_operations(site: SiteTable, plane: Plane) -> list[Operation]:
+    """Operations of one position of a plane, in order."""
     rows, lanes = site.params.rows, site.params.lanes
-    steps: list[Step] = []
+    found: list[Operation] = []
     for j in range(plane.first_block, plane.last_block):
         c0, c1 = site.info.blocks[j].channels
-        kept = _kept(site, j)
         beats = -(-(c1 - c0) // lanes)
+        if _is_diagonal(site):
+            for part in _parts(site, j):
+                if part.stored or part.part == 0:
+                    matrix = _diagonal_matrix(site.params, part, _diagonal_entries(site.arrays.P, c0, part))
+                    found.append(
+                        Operation(part.beat, part.part == 0, True, part.stored, matrix, diagonal=True, part=part.part)
+                    )
+            continue
+        kept = _kept(site, j)
         matrix = _padded(site.arrays.P[kept, : c1 - c0], rows, lanes)
         if not kept.size:
             matrix = np.zeros((rows, beats * lanes), dtype=np.int8)
         # (steps, rows, beats, lanes)
         cut = matrix.reshape(-1, rows, beats, lanes)
-        for i, (first, last, fresh) in enumerate(_ranges(_any_entry(cut), beats)):
-            entries = np.ascontiguousarray(cut[i, :, first : last + 1].transpose(1, 0, 2))
-            members = tuple(int(k) for k in kept[i * rows : (i + 1) * rows])
-            steps.append(Step(first, last, fresh, entries, members))
-    return steps
-
-
-def decoder_steps(site: SiteTable, plane: Plane) -> list[Step]:
-    """Steps of one position of a plane, in order. A block without codes has one operation a beat, none fresh."""
-    rows, lanes = site.params.rows, site.params.lanes
-    steps: list[Step] = []
-    for j in range(plane.first_block, plane.last_block):
-        (c0, c1), k0 = site.info.blocks[j].channels, site.info.blocks[j].coefficients[0]
-        kept = _kept(site, j)
-        beats, count = -(-(c1 - c0) // lanes), -(-kept.size // rows)
-        if count:
-            matrix = _padded(site.arrays.R[c0:c1][:, kept - k0], lanes, rows)
-            # (beats, lanes, code steps, rows)
-            cut = matrix.reshape(beats, lanes, count, rows)
-            ranges = _ranges(_any_entry(cut), count)
-        else:
-            cut = np.zeros((beats, lanes, 1, rows), dtype=np.int8)
-            ranges = [(0, 0, 1)] * beats
-        for i, (first, last, fresh) in enumerate(ranges):
-            entries = np.ascontiguousarray(cut[i, :, first : last + 1].transpose(1, 2, 0))
-            members = tuple(range(c0 + i * lanes, min(c1, c0 + (i + 1) * lanes)))
-            steps.append(Step(first, last, fresh, entries, members))
-    return steps
-
-
-def code_steps(site: SiteTable, plane: Plane) -> list[tuple[int, ...]]:
-    """The coefficients of every code step of one position, in stream order: at most ``rows`` each."""
-    rows = site.params.rows
-    found: list[tuple[int, ...]] = []
-    for j in range(plane.first_block, plane.last_block):
-        kept = _kept(site, j)
-        found += [tuple(int(k) for k in kept[i : i + rows]) for i in range(0, kept.size, rows)]
+        for part_of, order in zip(cut, _fresh_order(_needed(cut), beats), strict=True):
+            for place, (i, fresh) in enumerate(order):
+                last = bool(kept.size) and place == len(order) - 1
+                found.append(Operation(i, fresh, place == 0, last, np.ascontiguousarray(part_of[:, i])))
     return found
 
 
-@dataclass(frozen=True)
-class OutputEnd:
-    """Where the encoder's last bit comes from: plane, step of its last position, or the padding behind it."""
+def decoder_operations(site: SiteTable, plane: Plane) -> list[Operation]:
+    """Operations of one position of a plane, in order; a beat without codes has one, which takes nothing."""
+    rows, lanes = site.params.rows, site.params.lanes
+    found: list[Operation] = []
+    steps = 0
+    for j in range(plane.first_block, plane.last_block):
+        (c0, c1), k0 = site.info.blocks[j].channels, site.info.blocks[j].coefficients[0]
+        beats = -(-(c1 - c0) // lanes)
+        nothing = np.zeros((rows, lanes), dtype=np.int8)
+        if _is_diagonal(site):
+            stored: list[list[_Part]] = [[] for _ in range(beats)]
+            for part in _parts(site, j):
+                if part.stored:
+                    stored[part.beat].append(part)
+            for parts in stored:
+                for place, part in enumerate(parts):
+                    matrix = _diagonal_matrix(site.params, part, _diagonal_entries(site.arrays.R, c0, part))
+                    ends = place == len(parts) - 1
+                    found.append(Operation(0, True, place == 0, ends, matrix, True, part.part, steps))
+                if not parts:
+                    found.append(Operation(0, False, True, True, nothing, step=steps))
+                steps += 1
+            continue
+        kept = _kept(site, j)
+        groups = -(-kept.size // rows)
+        if not groups:
+            found += [Operation(0, False, True, True, nothing, step=steps + i) for i in range(beats)]
+            steps += beats
+            continue
+        matrix = _padded(site.arrays.R[c0:c1][:, kept - k0], lanes, rows)
+        # (beats, lanes, groups, rows)
+        cut = matrix.reshape(beats, lanes, groups, rows)
+        for beat, order in zip(cut, _fresh_order(_needed(cut), groups), strict=True):
+            for place, (i, fresh) in enumerate(order):
+                entries = np.ascontiguousarray(beat[:, i].T)
+                found.append(Operation(i, fresh, place == 0, place == len(order) - 1, entries, step=steps))
+            steps += 1
+    return found
 
-    plane: int
-    step: int
-    padded: bool
+
+def decoder_beats(site: SiteTable, plane: Plane) -> list[range]:
+    """Channels of every beat of one position."""
+    lanes = site.params.lanes
+    cuts = [site.info.blocks[j].channels for j in range(plane.first_block, plane.last_block)]
+    return [range(c, min(c1, c + lanes)) for c0, c1 in cuts for c in range(c0, c1, lanes)]
 
 
-def encoder_end(site: SiteTable) -> OutputEnd | None:
-    """The end of the encoder's output; None where the site stores nothing.
+def code_records(site: SiteTable, plane: Plane) -> list[CodeRecord]:
+    """Records of one position of a plane, in stream order: the same for encoder and decoder."""
+    rows, codes = site.params.rows, site.params.codes_per_cycle
+    found: list[CodeRecord] = []
+    for j in range(plane.first_block, plane.last_block):
+        if _is_diagonal(site):
+            found += [CodeRecord(part.slots, True) for part in _parts(site, j) if part.stored]
+            continue
+        kept = [int(k) for k in _kept(site, j)]
+        for group in (kept[i : i + rows] for i in range(0, len(kept), rows)):
+            for i in range(0, len(group), codes):
+                slots = (group[i : i + codes] + [None] * codes)[:codes]
+                found.append(CodeRecord(tuple(slots), i + codes >= len(group)))
+    return found
 
-    What follows it (planes and steps of blocks that keep no coefficient) gives the stream nothing.
-    """
-    stored = [number for number, plane in enumerate(site.planes) if plane.position_bits]
-    if not stored:
-        return None
-    plane = site.planes[stored[-1]]
-    steps = [number for number, step in enumerate(encoder_steps(site, plane)) if step.members]
-    return OutputEnd(stored[-1], steps[-1], any(padding_operations(site, plane)))
+
+def code_planes(site: SiteTable) -> list[Plane]:
+    """The planes that store anything."""
+    return [plane for plane in site.planes if plane.position_bits]
 
 
-def padding_operations(site: SiteTable, plane: Plane) -> tuple[int, int]:
-    """(bits of the first padding operation of a row, whole padding words after it); 0 bits = no such operation."""
+def padding(site: SiteTable, plane: Plane) -> tuple[bool, int]:
+    """What follows a row: whether its last word is filled up, and whole words of padding."""
     words, bits = divmod(plane.padding_bits(site.info.width), site.params.word_bits)
-    return bits, words
+    return bits > 0, words

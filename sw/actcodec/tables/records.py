@@ -14,6 +14,7 @@ from actcodec.params import (
     ACTIVATION_BITS,
     COEFFICIENT_BITS,
     LEFT_SHIFT_BITS,
+    MAX_WIDTH,
     SHIFT_BITS,
     WIDTH_BITS,
     CodecParams,
@@ -88,65 +89,64 @@ def bits_for(largest: int) -> int:
     return max(1, largest.bit_length())
 
 
-def _walk_fields(p: CodecParams) -> tuple[Field, ...]:
-    """What the sequencer needs of a site, in encoder and decoder alike."""
-    return (
-        Field("first_plane", bits_for(p.plane_depth - 1)),
-        Field("last_plane", bits_for(p.plane_depth - 1)),
-        Field("last_x", bits_for(p.max_side - 1)),
-        Field("last_y", bits_for(p.max_side - 1)),
-    )
+def _plane_record(p: CodecParams, depth: int, *padding: Field) -> tuple[Field, ...]:
+    """First and last entry of a position, and whether the frame ends with this plane."""
+    return (Field("first", bits_for(depth - 1)), Field("last", bits_for(depth - 1)), Field("final", 1), *padding)
 
 
-def _plane_fields(p: CodecParams) -> tuple[Field, ...]:
-    """Where a plane's entries begin, how its rows are padded, and whether the frame's output ends in it.
+def _site_record(p: CodecParams) -> Record:
+    """Where a site's planes begin, on the side of the MAC array and on that of the codes, and its extent.
 
-    ``closes_step``: with the step marked ``closes`` of its last position; ``closes_pad``: with its last padding.
+    ``coded`` is 0 where the site stores nothing and has no plane on the codes' side.
     """
+    plane, side = bits_for(p.plane_depth - 1), bits_for(p.max_side - 1)
+    fields = (
+        Field("plane", plane),
+        Field("code_plane", plane),
+        Field("coded", 1),
+        Field("last_x", side),
+        Field("last_y", side),
+    )
+    return Record("site", p.max_sites, fields)
+
+
+def _operation_fields(p: CodecParams, largest_index: int) -> tuple[Field, ...]:
+    """`actcodec.tables.program.Operation`, the matrix row by row."""
     return (
-        Field("first_step", bits_for(p.step_depth - 1)),
-        Field("first_coefficient", bits_for(p.coefficient_depth - 1)),
-        Field("pad_bits", bits_for(p.word_bits)),
-        Field("pad_words", PAD_WORD_BITS),
-        Field("closes_step", 1),
-        Field("closes_pad", 1),
+        Field("index", bits_for(largest_index)),
+        Field("fresh", 1),
+        Field("first", 1),
+        Field("last", 1),
+        Field("diagonal", 1),
+        Field("part", bits_for(p.parts_per_beat - 1)),
+        Field("matrix", COEFFICIENT_BITS, signed=True, count=p.rows * p.lanes),
     )
 
 
-def _range_fields(largest: int) -> tuple[Field, ...]:
-    """Inner range of a step: indices first…last, of which those from ``fresh`` on are taken from the stream.
-
-    ``position_end``: the last step of a position; ``closes``: the last one that gives the output anything.
-    """
-    return (
-        Field("first", bits_for(largest - 1)),
-        Field("last", bits_for(largest - 1)),
-        Field("fresh", bits_for(largest)),
-        Field("position_end", 1),
-        Field("closes", 1),
-    )
+def _code_plane_record(p: CodecParams) -> Record:
+    """``partial``: the last word of a row is filled up; ``words``: whole words of padding after it."""
+    padding = (Field("partial", 1), Field("words", PAD_WORD_BITS))
+    return Record("code_plane", p.plane_depth, _plane_record(p, p.step_depth, *padding))
 
 
 @lru_cache(maxsize=32)
 def encoder_records(p: CodecParams) -> dict[str, Record]:
     """Memories of the encoder by name; a memory's number on the table stream is its place in this dict."""
+    codes = p.codes_per_cycle
     records = (
-        Record("site", p.max_sites, _walk_fields(p)),
-        Record("plane", p.plane_depth, _plane_fields(p)),
+        _site_record(p),
+        Record("plane", p.plane_depth, _plane_record(p, p.coefficient_depth)),
+        Record("operation", p.coefficient_depth, _operation_fields(p, p.beats_per_block - 1)),
+        _code_plane_record(p),
         Record(
-            "step",
+            "code",
             p.step_depth,
             (
-                *_range_fields(p.beats_per_block),
-                Field("bias", p.acc_bits, signed=True, count=p.rows),
-                Field("shift", SHIFT_BITS, count=p.rows),
-                Field("width", WIDTH_BITS, count=p.rows),
+                Field("ends", 1),
+                Field("bias", p.acc_bits, signed=True, count=codes),
+                Field("shift", SHIFT_BITS, count=codes),
+                Field("width", WIDTH_BITS, count=codes),
             ),
-        ),
-        Record(
-            "coefficient",
-            p.coefficient_depth,
-            (Field("matrix", COEFFICIENT_BITS, signed=True, count=p.rows * p.lanes),),
         ),
     )
     return {record.name: record for record in records}
@@ -155,37 +155,36 @@ def encoder_records(p: CodecParams) -> dict[str, Record]:
 @lru_cache(maxsize=32)
 def decoder_records(p: CodecParams) -> dict[str, Record]:
     """Memories of the decoder by name; a memory's number on the table stream is its place in this dict."""
+    codes = p.codes_per_cycle
     records = (
+        _site_record(p),
+        Record("plane", p.plane_depth, _plane_record(p, p.coefficient_depth)),
         Record(
-            "site",
-            p.max_sites,
-            (
-                *_walk_fields(p),
-                Field("zero", ACTIVATION_BITS),
-                Field("low", ACTIVATION_BITS),
-                Field("high", ACTIVATION_BITS),
-                Field("shift", SHIFT_BITS),
-            ),
+            "operation",
+            p.coefficient_depth,
+            (*_operation_fields(p, p.groups_per_block - 1), Field("step", bits_for(p.step_depth - 1))),
         ),
-        Record("plane", p.plane_depth, (*_plane_fields(p), Field("first_code", bits_for(p.step_depth - 1)))),
-        Record(
-            "step",
-            p.step_depth,
-            (*_range_fields(p.steps_per_block), Field("bias", p.acc_bits, signed=True, count=p.lanes)),
-        ),
+        _code_plane_record(p),
         Record(
             "code",
             p.step_depth,
             (
-                Field("position_end", 1),
-                Field("width", WIDTH_BITS, count=p.rows),
-                Field("left_shift", LEFT_SHIFT_BITS, count=p.rows),
+                Field("ends", 1),
+                Field("count", bits_for(codes * MAX_WIDTH)),
+                Field("width", WIDTH_BITS, count=codes),
+                Field("left_shift", LEFT_SHIFT_BITS, count=codes),
             ),
         ),
         Record(
-            "coefficient",
-            p.coefficient_depth,
-            (Field("matrix", COEFFICIENT_BITS, signed=True, count=p.rows * p.lanes),),
+            "beat",
+            p.step_depth,
+            (
+                Field("bias", p.acc_bits, signed=True, count=p.lanes),
+                Field("shift", SHIFT_BITS),
+                Field("zero", ACTIVATION_BITS),
+                Field("low", ACTIVATION_BITS),
+                Field("high", ACTIVATION_BITS),
+            ),
         ),
     )
     return {record.name: record for record in records}

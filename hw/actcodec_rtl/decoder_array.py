@@ -1,0 +1,127 @@
+"""The decoder's MAC array: groups of codes in, accumulators of a beat out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+
+from actcodec.params import CODE_VALUE_BITS, COEFFICIENT_BITS, CodecParams
+from actcodec.tables.records import bits_for, decoder_records
+from actcodec_rtl.component import Block, register
+from actcodec_rtl.layouts import channels_layout, record_layout, values_layout
+
+
+class DecoderArray(Block):
+    """Sums of products, lanes × rows multipliers:
+
+        dense       acc_lane = Σ_operations Σ_r matrix[r][lane]·value[r]                 r < rows
+        diagonal    acc_lane = matrix[0][lane]·value[lane mod codes]      lanes of the operation's part
+
+    Ports: ``operation``, stream of the decoder's operation records, ``last`` of the frame beside it (``closes``);
+    ``i``, stream of `values_layout`, of which an operation takes one where it is ``fresh``; ``o``, stream of
+    `channels_layout`, one for every operation marked ``last``; ``beat_en`` and ``beat_addr`` read the beat's record,
+    which is on the memory's output together with the accumulators on ``o``.
+
+    One operation a cycle, in four stages: operation, products, sums over the codes, accumulators.
+    They stand still while a result is not taken.
+    """
+
+    LATENCY = 4
+
+    def __init__(self, params: CodecParams) -> None:
+        self._params = params
+        records = decoder_records(params)
+        super().__init__(
+            {
+                "operation": In(stream.Signature(record_layout(records["operation"]))),
+                "closes": In(1),
+                "i": In(stream.Signature(values_layout(params))),
+                "o": Out(stream.Signature(channels_layout(params))),
+                "beat_en": Out(1),
+                "beat_addr": Out(unsigned(bits_for(records["beat"].depth - 1))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        p = self._params
+        lanes, rows, codes = p.lanes, p.rows, p.codes_per_cycle
+        product_bits = CODE_VALUE_BITS + COEFFICIENT_BITS
+        control = data.StructLayout(
+            {
+                "first": 1,
+                "last": 1,
+                "closes": 1,
+                "diagonal": 1,
+                "part": bits_for(p.parts_per_beat - 1),
+                "step": len(self.beat_addr),
+            }
+        )
+        operation = self.operation.payload
+        advance, fire = Signal(), Signal()
+
+        # The operation is taken off the memory's output before it decides anything: that output comes late in a cycle.
+        present, present_valid = register(operation.shape(), "present"), Signal()
+        present_closes = register(1, "present_closes")
+        matrix = present.matrix
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            fire.eq(present_valid & advance & (~present.fresh | self.i.valid)),
+            self.operation.ready.eq(~present_valid | fire),
+            self.i.ready.eq(present_valid & advance & present.fresh),
+        ]
+        with m.If(self.operation.ready):
+            m.d.sync += [
+                present_valid.eq(self.operation.valid),
+                present.eq(operation),
+                present_closes.eq(self.closes),
+            ]
+
+        # A group is kept for the beats that follow; with one beat a block there are none.
+        value: Any = self.i.payload
+        if p.beats_per_block > 1:
+            kept = Array(register(self.i.payload.shape(), f"group_{n}") for n in range(p.groups_per_block))
+            value = Signal(self.i.payload.shape())
+            m.d.comb += value.eq(Mux(present.fresh, self.i.payload, kept[present.index]))
+            with m.If(fire & present.fresh):
+                m.d.sync += kept[present.index].eq(self.i.payload)
+
+        multiply, multiply_valid = register(control, "multiply"), Signal()
+        product = [
+            [register(signed(product_bits), f"product_{lane}_{r}") for r in range(rows)] for lane in range(lanes)
+        ]
+        with m.If(advance):
+            m.d.sync += [multiply_valid.eq(fire), multiply.closes.eq(present_closes)]
+            m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control if name != "closes"]
+            for lane in range(lanes):
+                for r in range(rows):
+                    factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])
+                    m.d.sync += product[lane][r].eq(matrix[r * lanes + lane] * factor)
+
+        add, add_valid = register(control, "add"), Signal()
+        sums = [register(signed(product_bits + bits_for(rows)), f"sum_{lane}") for lane in range(lanes)]
+        with m.If(advance):
+            m.d.sync += [add.eq(multiply), add_valid.eq(multiply_valid)]
+            for lane, total in enumerate(sums):
+                # The matrix is zero in the lanes of other parts.
+                dense = sum(product[lane][1:], product[lane][0])
+                m.d.sync += total.eq(Mux(multiply.diagonal, product[lane][0], dense))
+
+        acc = [register(signed(p.acc_bits), f"acc_{lane}") for lane in range(lanes)]
+        complete, closes = Signal(), register(1, "closes_now")
+        with m.If(advance):
+            m.d.sync += [complete.eq(add_valid & add.last), closes.eq(add.closes)]
+            with m.If(add_valid):
+                for lane, total in enumerate(sums):
+                    m.d.sync += acc[lane].eq(Mux(add.first, 0, acc[lane]) + total)
+        m.d.comb += [
+            self.beat_en.eq(advance & add_valid & add.last),
+            self.beat_addr.eq(add.step),
+            self.o.valid.eq(complete),
+            self.o.payload.last.eq(closes),
+            *(self.o.payload.acc[lane].eq(acc[lane]) for lane in range(lanes)),
+        ]
+        return m

@@ -1,0 +1,108 @@
+"""The encoder's MAC array: beats of activations in, accumulators of a step out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Out
+
+from actcodec.params import ACTIVATION_BITS, COEFFICIENT_BITS, CodecParams
+from actcodec.tables.records import bits_for, encoder_records
+from actcodec_rtl.component import Block, register
+from actcodec_rtl.layouts import record_layout, sums_layout
+
+
+class EncoderArray(Block):
+    """Sums of products, lanes × rows multipliers:
+
+        dense       sum_r = Σ_operations Σ_lane matrix[r][lane]·beat[lane]         r < rows
+        diagonal    sum_q = matrix[0][lane]·beat[lane], lane = part·codes + q      q < codes
+
+    Ports: ``operation``, stream of the encoder's operation records; ``i``, stream of beats, of which an operation
+    takes one where it is ``fresh``; ``o``, stream of `sums_layout`, one for every operation marked ``last``.
+
+    One operation a cycle, in four stages: operation, products, sums over the lanes, accumulators.
+    They stand still while a result is not taken.
+    """
+
+    LATENCY = 4
+
+    def __init__(self, params: CodecParams) -> None:
+        self._params = params
+        operation = record_layout(encoder_records(params)["operation"])
+        super().__init__(
+            {
+                "operation": In(stream.Signature(operation)),
+                "i": In(stream.Signature(data.ArrayLayout(unsigned(ACTIVATION_BITS), params.lanes))),
+                "o": Out(stream.Signature(sums_layout(params))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        p = self._params
+        lanes, rows, codes = p.lanes, p.rows, p.codes_per_cycle
+        product_bits = ACTIVATION_BITS + COEFFICIENT_BITS
+        control = data.StructLayout({"first": 1, "last": 1, "diagonal": 1, "part": bits_for(p.parts_per_beat - 1)})
+        operation = self.operation.payload
+        advance, fire = Signal(), Signal()
+
+        # The operation is taken off the memory's output before it decides anything: that output comes late in a cycle.
+        present, present_valid = register(operation.shape(), "present"), Signal()
+        matrix = present.matrix
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            fire.eq(present_valid & advance & (~present.fresh | self.i.valid)),
+            self.operation.ready.eq(~present_valid | fire),
+            self.i.ready.eq(present_valid & advance & present.fresh),
+        ]
+        with m.If(self.operation.ready):
+            m.d.sync += [present_valid.eq(self.operation.valid), present.eq(operation)]
+
+        # What is used again is kept; a beat that one operation uses up is not.
+        beat: Any = self.i.payload
+        if p.groups_per_block > 1 or p.parts_per_beat > 1:
+            kept = Array(register(self.i.payload.shape(), f"beat_{n}") for n in range(p.beats_per_block))
+            beat = Signal(self.i.payload.shape())
+            m.d.comb += beat.eq(Mux(present.fresh, self.i.payload, kept[present.index]))
+            with m.If(fire & present.fresh):
+                m.d.sync += kept[present.index].eq(self.i.payload)
+
+        multiply, multiply_valid = register(control, "multiply"), Signal()
+        product = [
+            [register(signed(product_bits), f"product_{r}_{lane}") for lane in range(lanes)] for r in range(rows)
+        ]
+        with m.If(advance):
+            m.d.sync += multiply_valid.eq(fire)
+            m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control]
+            for r in range(rows):
+                for lane in range(lanes):
+                    m.d.sync += product[r][lane].eq(matrix[r * lanes + lane] * beat[lane])
+
+        add, add_valid = register(control, "add"), Signal()
+        sums = [register(signed(product_bits + bits_for(lanes)), f"sum_{slot}") for slot in range(p.slots)]
+        with m.If(advance):
+            m.d.sync += [add.eq(multiply), add_valid.eq(multiply_valid)]
+            for slot, total in enumerate(sums):
+                dense = sum(product[slot][1:], product[slot][0]) if slot < rows else None
+                own = (
+                    Array(product[0][part * codes + slot] for part in range(p.parts_per_beat)) if slot < codes else None
+                )
+                if own is None:
+                    m.d.sync += total.eq(dense)
+                elif dense is None:
+                    m.d.sync += total.eq(own[multiply.part])
+                else:
+                    m.d.sync += total.eq(Mux(multiply.diagonal, own[multiply.part], dense))
+
+        acc = [register(signed(p.acc_bits), f"acc_{slot}") for slot in range(p.slots)]
+        complete = Signal()
+        with m.If(advance):
+            m.d.sync += complete.eq(add_valid & add.last)
+            with m.If(add_valid):
+                for slot, total in enumerate(sums):
+                    m.d.sync += acc[slot].eq(Mux(add.first, 0, acc[slot]) + total if slot < rows else total)
+        m.d.comb += [self.o.valid.eq(complete), *(self.o.payload[slot].eq(acc[slot]) for slot in range(p.slots))]
+        return m

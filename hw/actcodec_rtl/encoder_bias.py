@@ -1,0 +1,87 @@
+"""The encoder's biases: sums of a step in, accumulators record by record out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from actcodec.params import CodecParams
+from actcodec.tables.records import encoder_records
+from actcodec_rtl.component import Block, register
+from actcodec_rtl.layouts import accumulators_layout, record_layout, sums_layout
+from actcodec_rtl.walker import step_layout
+
+
+class EncoderBias(Block):
+    """Completes ``codes`` accumulators a cycle, acc_k = sum_k + bias_k, with what their record says of them.
+
+    A result of more slots is worked off record by record from a register behind the sums; padding passes between
+    results.
+
+    Ports: ``i``, stream of `sums_layout`; ``step``, stream of `walker.step_layout` with ``record``, the code record on
+    the memory's output; ``o``, stream of `accumulators_layout`. One record or padding a cycle, in one stage.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, params: CodecParams) -> None:
+        self._params = params
+        super().__init__(
+            {
+                "i": In(stream.Signature(sums_layout(params))),
+                "step": In(stream.Signature(step_layout())),
+                "record": In(record_layout(encoder_records(params)["code"])),
+                "o": Out(stream.Signature(accumulators_layout(params))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        p, codes = self._params, self._params.codes_per_cycle
+        step, record = self.step.payload, self.record
+        advance, fire, midway = Signal(), Signal(), Signal()
+        values: list[Any] = [self.i.payload[slot] for slot in range(codes)]
+        if p.slots > codes:
+            values = self._held(m, fire & ~step.pad, midway)
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            self.step.ready.eq(advance & (step.pad | midway | self.i.valid)),
+            fire.eq(self.step.valid & self.step.ready),
+            self.i.ready.eq(fire & ~step.pad & ~midway),
+        ]
+        complete = register(self.o.payload.shape(), "complete")
+        m.d.comb += self.o.payload.eq(complete)
+        with m.If(advance):
+            m.d.sync += [
+                self.o.valid.eq(fire),
+                complete.shift.eq(record.shift),
+                complete.align.eq(step.pad & ~step.whole),
+                complete.whole.eq(step.pad & step.whole),
+                complete.last.eq(step.last),
+            ]
+            for slot in range(codes):
+                m.d.sync += [
+                    complete.acc[slot].eq(values[slot] + record.bias[slot]),
+                    complete.width[slot].eq(Mux(step.pad, 0, record.width[slot])),
+                ]
+        return m
+
+    def _held(self, m: Module, fire: Value, midway: Signal) -> list[Any]:
+        """Keep the slots that the first record of a step leaves over; return those of the present record."""
+        p, codes = self._params, self._params.codes_per_cycle
+        held = [register(signed(p.acc_bits), f"held_{slot}") for slot in range(p.slots - codes)]
+        values = []
+        for slot in range(codes):
+            first = self.i.payload[slot]
+            value = Signal(signed(p.acc_bits), name=f"value_{slot}")
+            m.d.comb += value.eq(Mux(midway, held[slot], first) if slot < len(held) else first)
+            values.append(value)
+        with m.If(fire):
+            m.d.sync += midway.eq(~self.record.ends)
+            for slot, kept in enumerate(held):
+                after = held[slot + codes] if slot + codes < len(held) else 0
+                m.d.sync += kept.eq(Mux(midway, after, self.i.payload[slot + codes]))
+        return values
