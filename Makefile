@@ -85,6 +85,10 @@ synth: $(SYNTH_STAMP)  ## gate equivalents by block, ECP5 and iCE40 figures of C
 	$(RUN) rtl --codec $(CONFIG) --out $(BUILD)/rtl/$(CONFIG)
 	$(BIN)/python benchmarks/synth.py --verilog $(BUILD)/rtl/$(CONFIG)/files.f --top actcodec_codec --name $(CONFIG) --out $(BUILD)/synth/$(CONFIG)
 
+.PHONY: formal
+formal: setup  ## prove packer, unpacker, skid buffer and code placing under all stalls, and catch their mutants (minutes)
+	$(BIN)/python -m actcodec_rtl.formal --out $(BUILD)/formal.json
+
 .PHONY: cosim
 cosim: setup  ## co-simulate MODEL's tables on test image IMAGE, SIM=verilator|icarus [WAVES=1]
 	$(RUN) cosim --tables $(TABLES) --sim $(SIM) --image $(IMAGE) --cache $(BUILD)/cache --out $(BUILD)/$(MODEL)/cosim $(if $(filter 1,$(WAVES)),--waves) $(DATA_OPTION)
