@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from actcodec_rtl.formal.report import mutants_table, proofs_table
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
@@ -140,6 +142,35 @@ def _projections() -> dict[str, Callable[[], str]]:
     return {f"projection:{name}": functools.partial(projection, name) for name in names}
 
 
+def throughput() -> str:
+    """Activations and bus words a cycle of every array; a row a transform, widths side by side."""
+    content = _load("throughput")
+    widths = sorted({point["width"] for point in content["arrays"][0]["points"]})
+    rows = []
+    for array in content["arrays"]:
+        cases: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
+        for point in array["points"]:
+            cases.setdefault((point["transform"], point["kept"]), {})[point["width"]] = point
+        for (transform, kept), by_width in cases.items():
+            name = "identity" if transform == "identity" else f"project, K/C = {kept}/16"
+            rates = {
+                direction: min(point[direction]["activations_per_cycle"] for point in by_width.values())
+                for direction in ("encoder", "decoder")
+            }
+            words = (f"{by_width[width]['encoder']['words_per_cycle']:.3f}" for width in widths)
+            rows.append(
+                [
+                    f"{array['lanes']} × {array['rows']}",
+                    name,
+                    f"**{rates['encoder']:.2f}**",
+                    f"**{rates['decoder']:.2f}**",
+                    *words,
+                ]
+            )
+    header = "array|site|activations/cycle, encoder|decoder|" + "|".join(f"words/cycle, {w} bit" for w in widths)
+    return _markdown(header, rows)
+
+
 def _synth_results() -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted((RESULTS / "synth").glob("*/synth.json"))]
 
@@ -210,6 +241,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
     "headline": headline,
     "training_step": training_step,
+    "formal": lambda: proofs_table(_load("formal")),
+    "formal-mutants": lambda: mutants_table(_load("formal")),
+    "throughput": throughput,
     "synth_gates": synth_gates,
     "synth_fpga": synth_fpga,
     **_projections(),
@@ -219,7 +253,9 @@ DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "docs" / "learning.md",
     ROOT / "docs" / "results.md",
+    ROOT / "docs" / "rtl.md",
     ROOT / "docs" / "synth.md",
+    ROOT / "docs" / "formal.md",
 )
 
 
