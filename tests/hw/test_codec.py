@@ -124,8 +124,8 @@ def test_a_site_whose_last_block_stores_nothing_still_marks_its_last_output(dire
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=NAMES)
-@pytest.mark.parametrize("build", ODD_BUILDS, ids=lambda p: f"{p.lanes}x{p.rows} of {p.block}")
-def test_a_single_row_a_single_lane_and_sizes_that_are_no_powers_of_two_work(
+@pytest.mark.parametrize("build", ODD_BUILDS, ids=lambda p: f"{p.lanes}x{p.rows} of {p.block}, {p.codes} codes")
+def test_a_single_row_a_single_lane_fewer_codes_than_lanes_and_sizes_that_are_no_powers_of_two_work(
     direction: Direction, build: CodecParams
 ) -> None:
     tables = tables_of(build, 7)

@@ -78,6 +78,27 @@ def test_logical_not_of_a_vector_becomes_a_reduction_and_inequality_stays() -> N
     assert tidy("assign a = b != c;", "t") == "assign a = b != c;"
 
 
+def test_registers_lose_their_initial_values() -> None:
+    text = "module t;\n  reg [5:0] fill = 6'h00;\n  reg done = 1'h1;\n  assign a = 1'h0;\nendmodule\n"
+    assert tidy(text, "t") == "module t;\n  reg [5:0] fill;\n  reg done;\n  assign a = 1'h0;\nendmodule\n"
+
+
+def test_a_vector_assigned_in_parts_becomes_one_concatenation() -> None:
+    parts = "  assign v[3:0] = a;\n  assign v[7] = { b };\n  assign v[6:4] = c + 3'h1;\n"
+    text = f"module t;\n  wire [7:0] v;\n{parts}  assign other = v_6_4;\nendmodule\n"
+    assert tidy(text, "t") == (
+        "module t;\n  wire [7:0] v;\n  assign other = v_6_4;\n"
+        "  wire [2:0] v_6_4_part;\n  assign v_6_4_part = c + 3'h1;\n"
+        "  assign v = { { b }, v_6_4_part, a };\nendmodule\n"
+    )
+
+
+def test_a_vector_of_which_a_part_is_not_assigned_stays_as_it_is() -> None:
+    for parts in ("  assign v[3:0] = a;\n", "  assign v[3:0] = a;\n  assign v[7:5] = c;\n"):
+        text = f"module t;\n  wire [7:0] v;\n{parts}endmodule\n"
+        assert tidy(text, "t") == text
+
+
 def test_modules_are_split_by_name_and_none_is_lost() -> None:
     text = "/* head */\nmodule a(x);\n  input x;\nendmodule\n\n(* top *)\nmodule b (y);\nendmodule\n"
     assert split_modules(text) == {"a": "module a(x);\n  input x;\nendmodule\n", "b": "module b (y);\nendmodule\n"}

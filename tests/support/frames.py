@@ -29,6 +29,8 @@ ODD_BUILDS = (
     CodecParams(lanes=4, rows=1, block=4),
     CodecParams(lanes=1, rows=2, block=4),
     CodecParams(lanes=3, rows=4, block=12),
+    CodecParams(lanes=4, rows=2, block=8, codes=2),
+    CodecParams(lanes=4, rows=8, block=8, codes=1),
 )
 
 
