@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +10,7 @@ from actcodec.params import CODE_VALUE_BITS, COEFFICIENT_BITS, CodecParams
 from actcodec.tables.records import bits_for, decoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import channels_layout, record_layout, values_layout
+from actcodec_rtl.operands import take_operands
 
 
 class DecoderArray(Block):
@@ -60,34 +59,17 @@ class DecoderArray(Block):
                 "step": len(self.beat_addr),
             }
         )
-        operation = self.operation.payload
-        advance, fire = Signal(), Signal()
+        advance = Signal()
 
-        # The operation is taken off the memory's output before it decides anything: that output comes late in a cycle.
-        present, present_valid = register(operation.shape(), "present"), Signal()
+        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
+
+        # With one beat a block every group is used once.
+        kept = p.groups_per_block if p.beats_per_block > 1 else 0
+        operands = take_operands(m, self.operation, self.i, advance, kept)
+        present, value, fire = operands.operation, operands.value, operands.fire
         present_closes = register(1, "present_closes")
-        matrix = present.matrix
-        m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            fire.eq(present_valid & advance & (~present.fresh | self.i.valid)),
-            self.operation.ready.eq(~present_valid | fire),
-            self.i.ready.eq(present_valid & advance & present.fresh),
-        ]
         with m.If(self.operation.ready):
-            m.d.sync += [
-                present_valid.eq(self.operation.valid),
-                present.eq(operation),
-                present_closes.eq(self.closes),
-            ]
-
-        # A group is kept for the beats that follow; with one beat a block there are none.
-        value: Any = self.i.payload
-        if p.beats_per_block > 1:
-            kept = Array(register(self.i.payload.shape(), f"group_{n}") for n in range(p.groups_per_block))
-            value = Signal(self.i.payload.shape())
-            m.d.comb += value.eq(Mux(present.fresh, self.i.payload, kept[present.index]))
-            with m.If(fire & present.fresh):
-                m.d.sync += kept[present.index].eq(self.i.payload)
+            m.d.sync += present_closes.eq(self.closes)
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
         product = [
@@ -99,7 +81,7 @@ class DecoderArray(Block):
             for lane in range(lanes):
                 for r in range(rows):
                     factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])
-                    m.d.sync += product[lane][r].eq(matrix[r * lanes + lane] * factor)
+                    m.d.sync += product[lane][r].eq(present.matrix[r * lanes + lane] * factor)
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(rows)), f"sum_{lane}") for lane in range(lanes)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
@@ -12,6 +10,7 @@ from actcodec.params import ACTIVATION_BITS, COEFFICIENT_BITS, CodecParams
 from actcodec.tables.records import bits_for, encoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout, sums_layout
+from actcodec_rtl.operands import take_operands
 
 
 class EncoderArray(Block):
@@ -46,29 +45,14 @@ class EncoderArray(Block):
         lanes, rows, codes = p.lanes, p.rows, p.codes_per_cycle
         product_bits = ACTIVATION_BITS + COEFFICIENT_BITS
         control = data.StructLayout({"first": 1, "last": 1, "diagonal": 1, "part": bits_for(p.parts_per_beat - 1)})
-        operation = self.operation.payload
-        advance, fire = Signal(), Signal()
+        advance = Signal()
 
-        # The operation is taken off the memory's output before it decides anything: that output comes late in a cycle.
-        present, present_valid = register(operation.shape(), "present"), Signal()
-        matrix = present.matrix
-        m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
-            fire.eq(present_valid & advance & (~present.fresh | self.i.valid)),
-            self.operation.ready.eq(~present_valid | fire),
-            self.i.ready.eq(present_valid & advance & present.fresh),
-        ]
-        with m.If(self.operation.ready):
-            m.d.sync += [present_valid.eq(self.operation.valid), present.eq(operation)]
+        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
 
-        # What is used again is kept; a beat that one operation uses up is not.
-        beat: Any = self.i.payload
-        if p.groups_per_block > 1 or p.parts_per_beat > 1:
-            kept = Array(register(self.i.payload.shape(), f"beat_{n}") for n in range(p.beats_per_block))
-            beat = Signal(self.i.payload.shape())
-            m.d.comb += beat.eq(Mux(present.fresh, self.i.payload, kept[present.index]))
-            with m.If(fire & present.fresh):
-                m.d.sync += kept[present.index].eq(self.i.payload)
+        # With one step a block and whole beats every beat is used once.
+        kept = p.beats_per_block if p.groups_per_block > 1 or p.parts_per_beat > 1 else 0
+        operands = take_operands(m, self.operation, self.i, advance, kept)
+        present, beat, fire = operands.operation, operands.value, operands.fire
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
         product = [
@@ -79,7 +63,7 @@ class EncoderArray(Block):
             m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control]
             for r in range(rows):
                 for lane in range(lanes):
-                    m.d.sync += product[r][lane].eq(matrix[r * lanes + lane] * beat[lane])
+                    m.d.sync += product[r][lane].eq(present.matrix[r * lanes + lane] * beat[lane])
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(lanes)), f"sum_{slot}") for slot in range(p.slots)]
