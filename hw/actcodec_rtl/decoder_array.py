@@ -24,11 +24,11 @@ class DecoderArray(Block):
     `channels_layout`, one for every operation marked ``last``; ``beat_en`` and ``beat_addr`` read the beat's record,
     which is on the memory's output together with the accumulators on ``o``.
 
-    One operation a cycle, in four stages: operation, products, sums over the codes, accumulators.
-    They stand still while a result is not taken.
+    One operation a cycle, in five stages: operation, operands, products, sums over the codes, accumulators. They move
+    together, where ``o`` is ready.
     """
 
-    LATENCY = 4
+    LATENCY = 5
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
@@ -61,27 +61,29 @@ class DecoderArray(Block):
         )
         advance = Signal()
 
-        m.d.comb += advance.eq(~self.o.valid | self.o.ready)
+        m.d.comb += advance.eq(self.o.ready)
 
         # With one beat a block every group is used once.
         kept = p.groups_per_block if p.beats_per_block > 1 else 0
         operands = take_operands(m, self.operation, self.i, advance, kept)
-        present, value, fire = operands.operation, operands.value, operands.fire
-        present_closes = register(1, "present_closes")
+        operation, value = operands.operation, operands.value
+        present_closes, ready_closes = register(1, "present_closes"), register(1, "ready_closes")
         with m.If(self.operation.ready):
             m.d.sync += present_closes.eq(self.closes)
+        with m.If(advance):
+            m.d.sync += ready_closes.eq(present_closes)
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
         product = [
             [register(signed(product_bits), f"product_{lane}_{r}") for r in range(rows)] for lane in range(lanes)
         ]
         with m.If(advance):
-            m.d.sync += [multiply_valid.eq(fire), multiply.closes.eq(present_closes)]
-            m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control if name != "closes"]
+            m.d.sync += [multiply_valid.eq(operands.valid), multiply.closes.eq(ready_closes)]
+            m.d.sync += [getattr(multiply, name).eq(getattr(operation, name)) for name, _ in control if name != "closes"]
             for lane in range(lanes):
                 for r in range(rows):
-                    factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])
-                    m.d.sync += product[lane][r].eq(present.matrix[r * lanes + lane] * factor)
+                    factor = value[r] if r else Mux(operation.diagonal, value[lane % codes], value[0])
+                    m.d.sync += product[lane][r].eq(operation.matrix[r * lanes + lane] * factor)
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(rows)), f"sum_{lane}") for lane in range(lanes)]

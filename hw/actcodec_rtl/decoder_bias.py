@@ -15,8 +15,8 @@ from actcodec_rtl.layouts import channels_layout, record_layout, restored_layout
 class DecoderBias(Block):
     """Completes the accumulators of a beat, acc_c = sum_c + bias'_c, with what the beat's record says of them.
 
-    Ports: ``i``, stream of `channels_layout`, and ``record``, the beat's record, valid with it; ``o``, stream of
-    `restored_layout`. One beat a cycle, in one stage.
+    Ports: ``i``, stream of `channels_layout`, ready where ``o`` is, and ``record``, the beat's record, valid with it;
+    ``o``, stream of `restored_layout`. One beat a cycle, in one stage.
     """
 
     LATENCY = 1
@@ -36,7 +36,7 @@ class DecoderBias(Block):
         complete = register(self.o.payload.shape(), "complete")
         advance = Signal()
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
+            advance.eq(self.o.ready),
             self.i.ready.eq(advance),
             self.o.payload.eq(complete),
         ]

@@ -22,11 +22,11 @@ class EncoderArray(Block):
     Ports: ``operation``, stream of the encoder's operation records; ``i``, stream of beats, of which an operation
     takes one where it is ``fresh``; ``o``, stream of `sums_layout`, one for every operation marked ``last``.
 
-    One operation a cycle, in four stages: operation, products, sums over the lanes, accumulators.
+    One operation a cycle, in five stages: operation, operands, products, sums over the lanes, accumulators.
     They stand still while a result is not taken.
     """
 
-    LATENCY = 4
+    LATENCY = 5
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
@@ -52,18 +52,18 @@ class EncoderArray(Block):
         # With one step a block and whole beats every beat is used once.
         kept = p.beats_per_block if p.groups_per_block > 1 or p.parts_per_beat > 1 else 0
         operands = take_operands(m, self.operation, self.i, advance, kept)
-        present, beat, fire = operands.operation, operands.value, operands.fire
+        operation, beat = operands.operation, operands.value
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
         product = [
             [register(signed(product_bits), f"product_{r}_{lane}") for lane in range(lanes)] for r in range(rows)
         ]
         with m.If(advance):
-            m.d.sync += multiply_valid.eq(fire)
-            m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control]
+            m.d.sync += multiply_valid.eq(operands.valid)
+            m.d.sync += [getattr(multiply, name).eq(getattr(operation, name)) for name, _ in control]
             for r in range(rows):
                 for lane in range(lanes):
-                    m.d.sync += product[r][lane].eq(present.matrix[r * lanes + lane] * beat[lane])
+                    m.d.sync += product[r][lane].eq(operation.matrix[r * lanes + lane] * beat[lane])
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(lanes)), f"sum_{slot}") for slot in range(p.slots)]

@@ -47,7 +47,7 @@ class EncoderBias(Block):
         if p.slots > codes:
             values = self._held(m, fire & ~step.pad, midway)
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
+            advance.eq(self.o.ready),
             self.step.ready.eq(advance & (step.pad | midway | self.i.valid)),
             fire.eq(self.step.valid & self.step.ready),
             self.i.ready.eq(fire & ~step.pad & ~midway),

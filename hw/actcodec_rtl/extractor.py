@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Const, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from actcodec.params import CODE_VALUE_BITS, MAX_WIDTH, CodecParams
-from actcodec.tables.records import bits_for, decoder_records
+from actcodec.tables.records import decoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout, values_layout, word_layout
-from actcodec_rtl.placing import split
+from actcodec_rtl.placing import begins, split
 from actcodec_rtl.unpacker import Unpacker
 from actcodec_rtl.walker import step_layout
 
@@ -24,8 +22,8 @@ class Extractor(Block):
     memory's output; ``o``, stream of `values_layout`, a group of codes; slots without a code hold anything;
     ``bits``, payload bits taken in this cycle; ``starved``, 1 where words are waited for.
 
-    One record or padding a cycle in three stages, record, window and group; a record waits in the window while the
-    group before it is not taken. Padding does not pass through window and group.
+    One record or padding a cycle in four stages: record, window, codes, group. A stage that is empty is moved up to; a
+    record waits for its group while the one before is not taken. Padding ends in the first stage.
     """
 
     def __init__(self, params: CodecParams) -> None:
@@ -44,58 +42,69 @@ class Extractor(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         p, codes = self._params, self._params.codes_per_cycle
-        step, record, step_valid, step_ready = self._registered(m)
         m.submodules.unpacker = unpacker = Unpacker(p)
         connect(m, wiring.flipped(self.i), unpacker.i)
+        to_window, to_codes, to_group = (Signal(name=f"to_{stage}") for stage in ("window", "codes", "group"))
 
-        count = Signal(bits_for(p.word_bits))
-        fire, enough, moves = Signal(), Signal(), Signal()
-        window, window_valid, window_first = register(codes * MAX_WIDTH, "window"), Signal(), Signal(init=1)
-        window_record = register(record.shape(), "window_record")
+        # Record: taken off the memory's output, which comes late in a cycle, and its bits asked for.
+        step, record = register(self.step.payload.shape(), "step"), register(self.record.shape(), "code_record")
+        step_valid, fire = Signal(), Signal()
         m.d.comb += [
-            # What is left of a begun word is there.
-            count.eq(Mux(step.pad, Mux(step.whole, p.word_bits, 0), record.count)),
-            enough.eq(unpacker.level >= count),
-            step_ready.eq(enough & (step.pad | ~window_valid | moves)),
-            fire.eq(step_valid & step_ready),
+            self.step.ready.eq(~step_valid | fire),
+            unpacker.ask.eq(self.step.valid & self.step.ready),
+            unpacker.align.eq(self.step.payload.pad & ~self.step.payload.whole),
+            unpacker.count.eq(Mux(self.step.payload.pad, p.word_bits, self.record.count)),
+            fire.eq(step_valid & unpacker.there & (step.pad | to_window)),
             unpacker.take.eq(fire),
-            unpacker.align.eq(step.pad & ~step.whole),
-            unpacker.count.eq(count),
             self.bits.eq(Mux(fire & ~step.pad, record.count, 0)),
-            self.starved.eq(step_valid & ~enough),
+            self.starved.eq(step_valid & ~unpacker.there),
         ]
-        with m.If(fire & ~step.pad):
-            m.d.sync += [window_valid.eq(1), window.eq(unpacker.window), window_record.eq(record)]
-        with m.Elif(moves):
-            m.d.sync += window_valid.eq(0)
+        with m.If(self.step.ready):
+            m.d.sync += [step_valid.eq(self.step.valid), step.eq(self.step.payload), record.eq(self.record)]
 
+        # Window: the bits of the codes, and where each code lies among them.
+        rest = data.StructLayout({"left_shift": record.left_shift.shape(), "ends": 1})
+        window, window_valid = register(codes * MAX_WIDTH, "window"), Signal()
+        width, window_rest = register(record.width.shape(), "width"), register(rest, "window_rest")
+        places = begins(m, [record.width[slot] for slot in range(codes)])
+        begin = [places[0], *(register(len(place), f"place_{n}") for n, place in enumerate(places[1:], 1))]
+        with m.If(to_window):
+            m.d.sync += [
+                window_valid.eq(fire & ~step.pad),
+                window.eq(unpacker.window),
+                width.eq(record.width),
+                *(getattr(window_rest, name).eq(getattr(record, name)) for name, _ in rest),
+                *(place.eq(now) for place, now in zip(begin[1:], places[1:], strict=True)),
+            ]
+
+        # Codes: cut out of the window.
+        cut = split(m, window, begin, [width[slot] for slot in range(codes)])
+        code, code_valid = [register(MAX_WIDTH, f"code_{slot}") for slot in range(codes)], Signal()
+        code_rest = register(rest, "code_rest")
+        with m.If(to_codes):
+            m.d.sync += [code_valid.eq(window_valid), code_rest.eq(window_rest)]
+            m.d.sync += [value.eq(now) for value, now in zip(code, cut, strict=True)]
+
+        # Group: the codes shifted to their places as multiplicands, gathered from as many records as it takes.
         slots = [register(CODE_VALUE_BITS, f"value_{slot}") for slot in range(p.slots)]
-        full = Signal()
-        code = split(m, window, [window_record.width[slot] for slot in range(codes)])
+        full, begun = Signal(), Signal()
         parts = -(-p.slots // codes)
         part = Signal(range(max(2, parts)))
         m.d.comb += [
-            moves.eq(window_valid & ~(window_first & full & ~self.o.ready)),
+            to_group.eq(code_valid & ~(~begun & full & ~self.o.ready)),
+            to_codes.eq(~code_valid | to_group),
+            to_window.eq(~window_valid | to_codes),
             self.o.valid.eq(full),
             *(self.o.payload[slot].eq(value) for slot, value in enumerate(slots)),
         ]
-        with m.If(moves):
-            m.d.sync += [full.eq(window_record.ends), window_first.eq(window_record.ends)]
+        with m.If(to_group):
+            m.d.sync += [full.eq(code_rest.ends), begun.eq(~code_rest.ends)]
             if parts > 1:
-                m.d.sync += part.eq(Mux(window_record.ends, 0, part + 1))
+                m.d.sync += part.eq(Mux(code_rest.ends, 0, part + 1))
             for slot, value in enumerate(slots):
                 here = part == slot // codes if parts > 1 else Const(1, 1)
                 with m.If(here):
-                    m.d.sync += value.eq(code[slot % codes] << window_record.left_shift[slot % codes])
+                    m.d.sync += value.eq(code[slot % codes] << code_rest.left_shift[slot % codes])
         with m.Elif(self.o.ready):
             m.d.sync += full.eq(0)
         return m
-
-    def _registered(self, m: Module) -> tuple[Any, Any, Signal, Signal]:
-        """Step and record taken off the memory's output, which comes late in a cycle; their valid and ready."""
-        step, record = register(self.step.payload.shape(), "step"), register(self.record.shape(), "code_record")
-        valid, ready = Signal(name="step_valid"), Signal(name="step_ready")
-        m.d.comb += self.step.ready.eq(~valid | ready)
-        with m.If(self.step.ready):
-            m.d.sync += [valid.eq(self.step.valid), step.eq(self.step.payload), record.eq(self.record)]
-        return step, record, valid, ready

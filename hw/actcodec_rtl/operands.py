@@ -1,4 +1,4 @@
-"""The first stage of a MAC array: an operation, and the input that it works on."""
+"""The first stages of a MAC array: an operation, and the input that it works on."""
 
 from __future__ import annotations
 
@@ -12,34 +12,42 @@ from actcodec_rtl.component import register
 
 @dataclass(frozen=True)
 class Operands:
-    """An operation record and its input, both to be used in the cycle of ``fire``."""
+    """An operation record and its input side by side in registers, where ``valid``."""
 
     operation: Any
     value: Any
-    fire: Signal
+    valid: Signal
 
 
 def take_operands(m: Module, operation: Any, i: Any, advance: Value, kept: int) -> Operands:
     """Take operations from a stream and, for those that are ``fresh``, their input from the stream ``i``.
 
-    An operation is taken off the memory's output before it decides anything, for that output comes late in a cycle; it
-    fires when the pipeline moves (``advance``) and its input is there. ``kept`` inputs of a block are kept, by the
-    operation's index, for those that use them again; 0 where none does.
+    Two stages. An operation is taken off the memory's output before it decides anything, for that output comes late in
+    a cycle; it goes on when the pipeline moves (``advance``) and its input is there. Then both are in registers, next to
+    the multipliers and nothing else. ``kept`` inputs of a block are kept, by the operation's index, for those that use
+    them again; 0 where none does.
     """
-    present, valid = register(operation.payload.shape(), "present"), Signal(name="present_valid")
+    present, present_valid = register(operation.payload.shape(), "present"), Signal(name="present_valid")
     fire = Signal(name="fire")
     m.d.comb += [
-        fire.eq(valid & advance & (~present.fresh | i.valid)),
-        operation.ready.eq(~valid | fire),
-        i.ready.eq(valid & advance & present.fresh),
+        fire.eq(present_valid & advance & (~present.fresh | i.valid)),
+        operation.ready.eq(~present_valid | fire),
+        i.ready.eq(present_valid & advance & present.fresh),
     ]
     with m.If(operation.ready):
-        m.d.sync += [valid.eq(operation.valid), present.eq(operation.payload)]
+        m.d.sync += [present_valid.eq(operation.valid), present.eq(operation.payload)]
+
+    ready, valid = register(operation.payload.shape(), "ready"), Signal(name="ready_valid")
+    value = register(i.payload.shape(), "value")
+    with m.If(advance):
+        m.d.sync += [valid.eq(fire), ready.eq(present)]
     if not kept:
-        return Operands(present, i.payload, fire)
+        with m.If(advance):
+            m.d.sync += value.eq(i.payload)
+        return Operands(ready, value, valid)
     inputs = Array(register(i.payload.shape(), f"kept_{n}") for n in range(kept))
-    value = Signal(i.payload.shape(), name="value")
-    m.d.comb += value.eq(Mux(present.fresh, i.payload, inputs[present.index]))
+    with m.If(advance):
+        m.d.sync += value.eq(Mux(present.fresh, i.payload, inputs[present.index]))
     with m.If(fire & present.fresh):
         m.d.sync += inputs[present.index].eq(i.payload)
-    return Operands(present, value, fire)
+    return Operands(ready, value, valid)

@@ -7,7 +7,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
-from actcodec_rtl.component import Block
+from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import chunk_layout, word_layout
 
 
@@ -18,9 +18,14 @@ class Packer(Block):
     around and is the beginning of the next one. ``align`` fills a begun word up with zeros. The chunk marked ``last``
     must complete a word, which is then marked ``last``.
 
-    Ports: ``i``, stream of chunks (`chunk_layout`), ready where ``o`` is; ``o``, stream of words (`word_layout`),
-    combinational from ``i``: a word leaves in the cycle of the chunk that completes it.
+    Two stages that move together: the chunk is given its place and turned; it is appended. The place, which every
+    chunk moves on for the one behind it, does not wait for the second.
+
+    Ports: ``i``, stream of chunks (`chunk_layout`), ready where ``o`` is; ``o``, stream of words (`word_layout`): a
+    word is offered in the cycle after the chunk that completes it has entered.
     """
+
+    LATENCY = 1
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
@@ -31,31 +36,44 @@ class Packer(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = self._params.word_bits
-        chunk = self.i.payload
-        held = Signal(word)
+        chunk, advance = self.i.payload, Signal()
+        m.d.comb += [advance.eq(self.o.ready), self.i.ready.eq(advance)]
+
+        # Bits of the begun word once all chunks that have entered are appended.
         fill = Signal(range(word))
-        turned = Signal(word)
-        above = Signal(word)
         total = Signal(range(2 * word))
-        complete = Signal()
-        enter = Signal()
+        completes = Signal()
+        turned, place, last = register(word, "turned"), register(range(word), "place"), register(1, "last")
+        entered, complete = Signal(), register(1, "complete")
         m.d.comb += [
-            turned.eq(_turned(m, chunk.bits, fill, word)),
-            # Places of the bits that are not held yet.
-            above.eq(Const((1 << word) - 1, word) << fill),
             total.eq(fill + chunk.count),
-            complete.eq(Mux(chunk.align, fill != 0, total[len(fill)])),
-            self.o.valid.eq(self.i.valid & complete),
-            self.o.payload.data.eq(held | (turned & above)),
-            self.o.payload.last.eq(chunk.last),
-            self.i.ready.eq(self.o.ready),
-            enter.eq(self.i.valid & self.i.ready),
+            completes.eq(Mux(chunk.align, fill != 0, total[len(fill)])),
         ]
-        with m.If(enter):
+        with m.If(advance):
             m.d.sync += [
-                held.eq(Mux(complete, turned & ~above, self.o.payload.data)),
-                fill.eq(Mux(chunk.align, 0, total[: len(fill)])),
+                entered.eq(self.i.valid),
+                turned.eq(_turned(m, chunk.bits, fill, word)),
+                place.eq(fill),
+                complete.eq(completes),
+                last.eq(chunk.last),
             ]
+        with m.If(advance & self.i.valid):
+            m.d.sync += fill.eq(Mux(chunk.align, 0, total[: len(fill)]))
+
+        held = register(word, "held")
+        above = Signal(word)
+        begun = Signal(word)
+        m.d.comb += [
+            # Places of the bits that are not held yet.
+            above.eq(Const((1 << word) - 1, word) << place),
+            # What was held when the chunk's place was 0 has left.
+            begun.eq(held & ~above),
+            self.o.valid.eq(entered & complete),
+            self.o.payload.data.eq(begun | (turned & above)),
+            self.o.payload.last.eq(last),
+        ]
+        with m.If(advance & entered):
+            m.d.sync += held.eq(Mux(complete, turned, self.o.payload.data))
         return m
 
 

@@ -10,16 +10,22 @@ from actcodec.params import MAX_WIDTH, CodecParams
 from actcodec.tables.records import bits_for
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import word_layout
+from actcodec_rtl.placing import shifted_down
 
 
 class Unpacker(Block):
-    """Holds a word and the place in it, looks into the word that follows, and drops as many bits as are taken.
+    """Holds a word, looks into the word that follows, and drops as many bits as were asked for.
+
+    Bits are asked for a cycle or more before they are taken: what is asked for begins where the request before ends, so
+    that a request's place is known when it is made and nothing has to be added up while it is served.
 
     Ports: ``i``, stream of words (`word_layout`, ``last`` is not looked at), whose valid must not depend on its ready;
-    ``level``, bits that can be taken; ``window``, the next codes · 8 of them; ``take``, drop ``count`` ≤ ``level`` bits
-    in this cycle, or with ``align`` those that are left of a begun word.
+    ``ask`` for the next ``count`` ≤ ``word_bits`` bits, or with ``align`` for those that are left of a begun word, from
+    the next cycle on; only where the request before, if any, is taken in this cycle or was before. Of the request:
+    ``there``, it can be taken (``align`` always can, anything else needs a word to begin in); ``window``, the
+    codes · 8 bits from its beginning; ``take`` it, where ``there``.
 
-    As long as words are there it holds a word at the start of every cycle, so that any take of up to ``word_bits``
+    As long as words are there it holds a word at the start of every cycle, so that any request of up to ``word_bits``
     bits a cycle is served without a gap.
     """
 
@@ -29,11 +35,12 @@ class Unpacker(Block):
         super().__init__(
             {
                 "i": In(stream.Signature(word_layout(params))),
-                "level": Out(range(2 * word + 1)),
-                "window": Out(unsigned(params.codes_per_cycle * MAX_WIDTH)),
-                "take": In(1),
+                "ask": In(1),
                 "align": In(1),
                 "count": In(unsigned(bits_for(word))),
+                "there": Out(1),
+                "window": Out(unsigned(params.codes_per_cycle * MAX_WIDTH)),
+                "take": In(1),
             }
         )
 
@@ -42,19 +49,22 @@ class Unpacker(Block):
         word = self._params.word_bits
         held = register(word, "held")
         full = Signal()
+        # The present request's place in the word that is held then, and how far it reaches from the word's beginning.
         place = Signal(range(word))
         reach = Signal(range(2 * word))
+        aligns = Signal()
+        behind = Signal(range(word))
         used_up = Signal()
         both = Cat(held, self.i.payload.data[: len(self.window) - 1]) if len(self.window) > 1 else held
         m.d.comb += [
-            self.window.eq(both >> place),
-            self.level.eq(Mux(full, Mux(self.i.valid, 2 * word, word) - place, 0)),
-            reach.eq(place + self.count),
-            used_up.eq(full & self.take & Mux(self.align, place != 0, reach[len(place)])),
+            behind.eq(Mux(aligns, 0, reach[: len(place)])),
+            self.window.eq(shifted_down(m, both, place, len(self.window), "window")),
+            self.there.eq(aligns | (full & (self.i.valid | (reach <= word)))),
+            used_up.eq(full & self.take & Mux(aligns, place != 0, reach[len(place)])),
             self.i.ready.eq(~full | used_up),
         ]
         with m.If(self.i.ready):
             m.d.sync += [held.eq(self.i.payload.data), full.eq(self.i.valid)]
-        with m.If(self.take):
-            m.d.sync += place.eq(Mux(self.align, 0, reach[: len(place)]))
+        with m.If(self.ask):
+            m.d.sync += [place.eq(behind), reach.eq(behind + self.count), aligns.eq(self.align)]
         return m

@@ -12,12 +12,13 @@ at the end of a row), for all n steps of a frame in order:
 so a dense block of C_j channels takes max(⌈K_j/rows⌉·⌈C_j/lanes⌉, ⌈K_j/codes⌉) cycles as a rule, and a diagonal one
 ⌈C_j/codes⌉. Operations behind the last result are not waited for.
 
-**Decoder.** Groups of codes are unpacked, assembled and handed to the MAC array, each in a stage that holds one. With
-u_n, v_n the cycles in which record n leaves the unpacker and enters the group's register, and t_j the cycle of the
-operation that takes group j:
+**Decoder.** Groups of codes are unpacked, cut, assembled and handed to the MAC array, each in a stage that holds one.
+With u_n, c_n, v_n the cycles in which record n leaves the unpacker, is cut into codes and enters the group's register,
+and t_j the cycle of the operation that takes group j:
 
-    u_n = max(u_{n−1} + 1 + padding before n, v_{n−1})
-    v_n = max(u_n + 1, v_{n−1} + 1, t_{j−1} where n is the first of its group)
+    u_n = max(u_{n−1} + 1 + padding before n, c_{n−1})
+    c_n = max(u_n + 1, v_{n−1})
+    v_n = max(c_n + 1, v_{n−1} + 1, t_{j−1} where n is the first of its group)
     t_j = max(v_{last of j} + 1, cycle after the operation before)
 
 and every other operation takes the cycle after the one before it. The state between two positions is a few small
@@ -35,9 +36,9 @@ from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import code_planes, code_records, decoder_operations, encoder_operations, padding
 
-ENCODER_LATENCY = 11
+ENCODER_LATENCY = 15
 """Cycles of start-up and of draining the pipeline, encoder."""
-DECODER_LATENCY = 10
+DECODER_LATENCY = 12
 """Cycles of start-up and of draining the pipeline, decoder."""
 
 State = TypeVar("State", bound=Hashable)
@@ -127,11 +128,12 @@ def encode_cycles(site: SiteTable) -> int:
 
 @dataclass(frozen=True)
 class _Unpacked:
-    """Cycles relative to that of the last operation: when the last record left the unpacker and entered its group,
-    when the last group was taken, and padding that is still to be dropped.
+    """Cycles relative to that of the last operation: when the last record left the unpacker, was cut and entered its
+    group, when the last group was taken, and padding that is still to be dropped.
     """
 
     left: int
+    cut: int
     entered: int
     taken: int
     padding: int
@@ -140,18 +142,19 @@ class _Unpacked:
 @lru_cache(maxsize=4096)
 def _decoder_position(groups: tuple[int, ...], operations: tuple[bool, ...], state: _Unpacked) -> tuple[_Unpacked, int]:
     """Go through one position: records of every group, and which operations take one."""
-    left, entered, taken, pads, now = state.left, state.entered, state.taken, state.padding, 0
+    left, cut, entered, taken, pads, now = state.left, state.cut, state.entered, state.taken, state.padding, 0
     count = iter(groups)
     for fresh in operations:
         now += 1
         if fresh:
             for record in range(next(count)):
-                left = max(left + 1 + pads, entered)
-                entered = max(left + 1, entered + 1, taken if record == 0 else entered + 1)
+                left = max(left + 1 + pads, cut)
+                cut = max(left + 1, entered)
+                entered = max(cut + 1, entered + 1, taken if record == 0 else entered + 1)
                 pads = 0
             now = max(now, entered + 1)
             taken = now
-    return _Unpacked(left - now, entered - now, taken - now, pads), now
+    return _Unpacked(left - now, cut - now, entered - now, taken - now, pads), now
 
 
 def _decoder_plane(site: SiteTable, plane: Plane, state: _Unpacked) -> tuple[_Unpacked, int]:
@@ -173,7 +176,7 @@ def _decoder_plane(site: SiteTable, plane: Plane, state: _Unpacked) -> tuple[_Un
 
 def decode_cycles(site: SiteTable) -> int:
     """Cycles to decode one image of the site once."""
-    state, total = _Unpacked(0, 0, 0, 0), 0
+    state, total = _Unpacked(0, 0, 0, 0, 0), 0
     for plane in site.planes:
         state, cycles = _decoder_plane(site, plane, state)
         total += cycles
