@@ -25,7 +25,12 @@ def counters_layout() -> data.StructLayout:
 
 
 class Counters(Block):
-    """Adds the amounts on its inputs every cycle. Ports: one input a counter, ``values``."""
+    """Adds the amounts on its inputs every cycle; they are in ``values`` two cycles later.
+
+    Ports: one input a counter, ``values``.
+    """
+
+    LATENCY = 2
 
     def __init__(self, largest_payload: int) -> None:
         super().__init__(
@@ -41,5 +46,7 @@ class Counters(Block):
         for name in COUNTERS:
             amount: Value = getattr(self, name)
             total: Signal = getattr(self.values, name)
-            m.d.sync += total.eq(total + amount)
+            # An event is told late in its cycle.
+            told = Signal(len(amount), name=f"{name}_told")
+            m.d.sync += [told.eq(amount), total.eq(total + told)]
         return m

@@ -44,7 +44,8 @@ class Packer(Block):
         total = Signal(range(2 * word))
         completes = Signal()
         turned, place, last = register(word, "turned"), register(range(word), "place"), register(1, "last")
-        entered, complete = Signal(), register(1, "complete")
+        entered = Signal()
+        complete = register(1, "complete")
         m.d.comb += [
             total.eq(fill + chunk.count),
             completes.eq(Mux(chunk.align, fill != 0, total[len(fill)])),

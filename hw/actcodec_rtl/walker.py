@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -68,16 +68,21 @@ class Walker(Block):
         waiting_is_command = Signal()
         plane_number = register(len(self.plane_addr), "plane_number")
 
-        begins = Signal()
-        plane_ends = Signal()
         free = Signal()
-        step_last = Signal()
+        moves = Signal()
+        turns = Signal()
+        begins = Signal()
         position_end = Signal()
         row_end = Signal()
+        last_of_row = Signal()
+        plane_end = Signal()
         more_planes = Signal()
         m.d.comb += [
+            # Whether the output is free is known late: it decides that registers are loaded, not what with.
             free.eq(~self.o.valid | self.o.ready),
-            begins.eq(waiting & (~running | plane_ends)),
+            moves.eq(~running | free),
+            turns.eq(~running | plane_end),
+            begins.eq(waiting & turns & moves),
             self.command.ready.eq(begins & waiting_is_command),
             more_planes.eq(begins & ~self.plane_data.final),
             # A plane is read as soon as the output is free for it.
@@ -90,41 +95,35 @@ class Walker(Block):
             m.d.sync += waiting.eq(0)
 
         address, x, y = register(entry, "address"), register(side, "x"), register(side, "y")
-        with m.If(begins):
+        # What is loaded without a plane that waits means nothing.
+        with m.If(moves & turns):
             m.d.sync += [
-                running.eq(1),
+                running.eq(waiting),
                 first.eq(self.plane_data.first),
                 last.eq(self.plane_data.last),
                 final.eq(self.plane_data.final),
-                address.eq(self.plane_data.first),
-                x.eq(0),
-                y.eq(0),
             ]
             with m.If(waiting_is_command):
                 m.d.sync += [last_x.eq(command.last_x), last_y.eq(command.last_y)]
-        with m.Elif(plane_ends):
-            m.d.sync += running.eq(0)
 
         fire = Signal()
         pad, whole = Signal(), Signal()
-        last_of_row = Signal()
         m.d.comb += [
             fire.eq(running & free),
             position_end.eq(~pad & (address == last)),
             row_end.eq(position_end & (x == last_x)),
-            plane_ends.eq(fire & last_of_row & (y == last_y)),
-            step_last.eq(last_of_row & (y == last_y) & final),
+            plane_end.eq(last_of_row & (y == last_y)),
             self.entry_en.eq(fire & ~pad),
             self.entry_addr.eq(address),
         ]
-        with m.If(fire & ~pad & ~begins):
-            m.d.sync += address.eq(Mux(position_end, first, address + 1))
-        with m.If(fire & position_end & ~begins):
-            m.d.sync += x.eq(Mux(x == last_x, 0, x + 1))
-        with m.If(fire & last_of_row & ~begins):
-            m.d.sync += y.eq(y + 1)
+        with m.If(moves & (turns | ~pad)):
+            m.d.sync += address.eq(Mux(turns, self.plane_data.first, Mux(position_end, first, address + 1)))
+        with m.If(moves & (turns | position_end)):
+            m.d.sync += x.eq(Mux(turns | (x == last_x), 0, x + 1))
+        with m.If(moves & (turns | last_of_row)):
+            m.d.sync += y.eq(Mux(turns, 0, y + 1))
         if self._pads:
-            self._pad(m, begins, fire, row_end, pad, whole, last_of_row)
+            self._pad(m, moves & turns, fire, row_end, pad, whole, last_of_row)
         else:
             m.d.comb += last_of_row.eq(row_end)
 
@@ -133,12 +132,12 @@ class Walker(Block):
                 self.o.valid.eq(fire),
                 self.o.payload.pad.eq(pad),
                 self.o.payload.whole.eq(whole),
-                self.o.payload.last.eq(step_last),
+                self.o.payload.last.eq(plane_end & final),
             ]
         return m
 
     def _pad(
-        self, m: Module, begins: Signal, fire: Signal, row_end: Signal, pad: Signal, whole: Signal, last_of_row: Signal
+        self, m: Module, loads: Value, fire: Signal, row_end: Signal, pad: Signal, whole: Signal, last_of_row: Signal
     ) -> None:
         """Steps of padding after a row: first what fills up a word, then whole words."""
         partial, words = register(1, "partial"), register(PAD_WORD_BITS, "words")
@@ -151,7 +150,7 @@ class Walker(Block):
                 (row_end & ~partial & (words == 0)) | (in_partial & (words == 0)) | (in_words & (number + 1 == words))
             ),
         ]
-        with m.If(begins):
+        with m.If(loads):
             m.d.sync += [partial.eq(self.plane_data.partial), words.eq(self.plane_data.words)]
         with m.If(fire):
             m.d.sync += [

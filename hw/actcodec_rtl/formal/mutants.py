@@ -14,37 +14,36 @@ from actcodec_rtl.unpacker import Unpacker
 
 
 def _held_is_not_cleared(packer: Packer, inside: Inside) -> dict[str, Any]:
-    held = inside["held"]
-    return {"sync": held.eq(Mux(inside["enter"], packer.o.payload.data, held))}
+    return {"comb": inside["begun"].eq(inside["held"])}
 
 
 def _what_wraps_is_lost(packer: Packer, inside: Inside) -> dict[str, Any]:
     held = inside["held"]
-    kept = Mux(inside["complete"], 0, packer.o.payload.data)
-    return {"sync": held.eq(Mux(inside["enter"], kept, held))}
+    return {"sync": held.eq(Mux(inside["entered"] & packer.o.ready, packer.o.payload.data, held))}
 
 
 def _appends_while_the_output_waits(packer: Packer, inside: Inside) -> dict[str, Any]:
-    return {"comb": inside["enter"].eq(packer.i.valid)}
+    held, kept = inside["held"], Mux(inside["complete"], inside["turned"], packer.o.payload.data)
+    return {"sync": held.eq(Mux(inside["entered"], kept, held))}
 
 
 def _filling_up_leaves_the_fill(packer: Packer, inside: Inside) -> dict[str, Any]:
-    fill = inside["fill"]
-    return {"sync": fill.eq(Mux(inside["enter"], (fill + packer.i.payload.count)[: len(fill)], fill))}
+    fill, enter = inside["fill"], packer.i.valid & packer.o.ready
+    return {"sync": fill.eq(Mux(enter, (fill + packer.i.payload.count)[: len(fill)], fill))}
 
 
 def _one_place_too_few(packer: Packer, inside: Inside) -> dict[str, Any]:
     above = inside["above"]
-    return {"comb": above.eq(Cat(inside["fill"] < place for place in range(len(above))))}
+    return {"comb": above.eq(Cat(inside["place"] < place for place in range(len(above))))}
 
 
 PACKER = (
-    Mutant("held_is_not_cleared", "packer", "a word that has left stays in `held`", _held_is_not_cleared),
+    Mutant("held_is_not_cleared", "packer", "what is held above the place is looked at", _held_is_not_cleared),
     Mutant("what_wraps_is_lost", "packer", "the bits above a completed word are dropped", _what_wraps_is_lost),
     Mutant(
         "appends_while_the_output_waits",
         "packer",
-        "a chunk is appended in every cycle that it is offered",
+        "a chunk is appended in every cycle that it waits",
         _appends_while_the_output_waits,
     ),
     Mutant("filling_up_leaves_the_fill", "packer", "`align` does not reset `fill`", _filling_up_leaves_the_fill),
@@ -61,12 +60,11 @@ def _window_ends_with_the_word(unpacker: Unpacker, inside: Inside) -> dict[str, 
 
 
 def _aligning_leaves_the_place(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
-    place = inside["place"]
-    return {"sync": place.eq(Mux(unpacker.take, (place + unpacker.count)[: len(place)], place))}
+    return {"comb": inside["behind"].eq(inside["reach"][: len(inside["behind"])])}
 
 
 def _promises_the_word_behind(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
-    return {"comb": unpacker.level.eq(Mux(inside["full"], 2 * len(inside["held"]) - inside["place"], 0))}
+    return {"comb": unpacker.there.eq(inside["aligns"] | inside["full"])}
 
 
 def _is_full_without_a_word(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
@@ -76,9 +74,9 @@ def _is_full_without_a_word(unpacker: Unpacker, inside: Inside) -> dict[str, Any
 UNPACKER = (
     Mutant("ready_a_cycle_early", "unpacker", "any take lets the next word in", _ready_a_cycle_early),
     Mutant("window_ends_with_the_word", "unpacker", "the window shows the held word only", _window_ends_with_the_word),
-    Mutant("aligning_leaves_the_place", "unpacker", "`align` does not reset `place`", _aligning_leaves_the_place),
+    Mutant("aligning_leaves_the_place", "unpacker", "what follows a word's rest begins where the rest does", _aligning_leaves_the_place),
     Mutant(
-        "promises_the_word_behind", "unpacker", "`level` counts a word that is not there", _promises_the_word_behind
+        "promises_the_word_behind", "unpacker", "`there` counts a word that is not there", _promises_the_word_behind
     ),
     Mutant("is_full_without_a_word", "unpacker", "`full` is set though no word was offered", _is_full_without_a_word),
 )
@@ -119,8 +117,8 @@ def _amount_without_its_highest_bit(joiner: Joiner, inside: Inside) -> dict[str,
 
 
 def _one_bit_too_far(splitter: Splitter, inside: Inside) -> dict[str, Any]:
-    amount = splitter.widths[0] if len(splitter.codes) == 2 else inside["split_place"]
-    return {"comb": inside["split_rest"].eq((splitter.bits >> amount)[1:])}
+    last = len(splitter.codes) - 1
+    return {"comb": inside[f"split_{last}_cut_0"].eq(inside[f"split_{last}_cut_1"][1:])}
 
 
 def _what_follows_is_not_cut(splitter: Splitter, inside: Inside) -> dict[str, Any]:
@@ -134,6 +132,6 @@ PLACING = (
         "full widths before a code do not move it",
         _amount_without_its_highest_bit,
     ),
-    Mutant("one_bit_too_far", "splitter", "the upper half is read one bit too far up", _one_bit_too_far),
+    Mutant("one_bit_too_far", "splitter", "the last code is read one bit too far up where its place is even", _one_bit_too_far),
     Mutant("what_follows_is_not_cut", "splitter", "the first code keeps what follows it", _what_follows_is_not_cut),
 )

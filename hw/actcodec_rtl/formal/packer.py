@@ -46,7 +46,7 @@ class PackerBench(Bench):
     """One bit of those that enter is marked, whichever the solver likes, and followed to its place in a word.
 
     The reference knows a bit's number in the stream: place ``filled + index``, modulo the word's length. A bit leaves
-    with the word that its chunk completes, or else is pending until the next one.
+    with the word that its chunk completes, or else with the next one (``behind``).
     """
 
     def __init__(self, params: CodecParams, mutant: Mutant | None = None) -> None:
@@ -69,46 +69,47 @@ class PackerBench(Bench):
         appended = Appended(m, claims, word, i, self.index)
         enter, leave = Signal(), Signal()
         target = Signal(range(2 * word))
-        pending, place, value = Signal(), Signal(range(word)), Signal()
+        due, due_last = Signal(), Signal()
+        pending, behind, place, value = Signal(), Signal(), Signal(range(word)), Signal()
         m.d.comb += [
             enter.eq(i.valid & i.ready),
             leave.eq(o.valid & o.ready),
             target.eq(appended.filled + self.index),
         ]
+        with m.If(i.ready):
+            m.d.sync += [due.eq(i.valid & (appended.total >= word)), due_last.eq(i.payload.last)]
         with m.If(leave):
-            m.d.sync += pending.eq(0)
-        with m.If((~pending | leave) & self.mark & enter & appended.has_bit & ~(leave & (target < word))):
-            m.d.sync += [pending.eq(1), place.eq(target % word), value.eq(appended.bit)]
+            m.d.sync += [pending.eq(pending & behind), behind.eq(0)]
+        with m.If((~pending | (leave & ~behind)) & self.mark & enter & appended.has_bit):
+            m.d.sync += [pending.eq(1), behind.eq(target >= word), place.eq(target % word), value.eq(appended.bit)]
 
-        complete = appended.total >= word
-        here = i.valid & complete & appended.has_bit & (target < word)
-        claims.promise("a_word_is_offered_with_the_chunk_that_completes_it", o.valid == (i.valid & complete))
+        claims.promise("a_word_is_offered_in_the_cycle_after_the_chunk_that_completes_it", o.valid == due)
         claims.promise("a_chunk_enters_where_the_output_is_ready", i.ready == o.ready)
-        claims.promise("a_bit_of_the_chunk_is_in_its_place", ~here | (bit_of(o.payload.data, target) == appended.bit))
-        claims.promise(
-            "the_marked_bit_is_in_its_place", ~(pending & o.valid) | (bit_of(o.payload.data, place) == value)
+        seen = pending & ~behind & o.valid
+        claims.promise("the_marked_bit_is_in_its_place", ~seen | (bit_of(o.payload.data, place) == value))
+        claims.promise("last_goes_with_the_word", ~o.valid | (o.payload.last == due_last))
+
+        waited, shown = Signal(), Signal.like(Value.cast(o.payload))
+        m.d.sync += [waited.eq(o.valid & ~o.ready), shown.eq(o.payload)]
+        claims.promise("an_offer_stays_until_it_is_taken", ~waited | (o.valid & (Value.cast(o.payload) == shown)))
+
+        entered, complete, turned, begin, held = (
+            inside[name] for name in ("entered", "complete", "turned", "place", "held")
         )
-        claims.promise("last_goes_with_the_word", ~o.valid | (o.payload.last == i.payload.last))
-
-        waited = Signal()
-        before, shown = Signal.like(Value.cast(i.payload)), Signal.like(Value.cast(o.payload))
-        m.d.sync += [waited.eq(o.valid & ~o.ready), before.eq(i.payload), shown.eq(o.payload)]
-        steady = waited & i.valid & (Value.cast(i.payload) == before)
-        claims.promise("an_offer_stays_while_the_chunk_stays", ~steady | (o.valid & (Value.cast(o.payload) == shown)))
-
-        held = inside["held"]
         claims.invariant("fill_counts_the_bits", inside["fill"] == appended.filled)
-        above = Cat(bit & (appended.filled <= n) for n, bit in enumerate(held))
-        claims.invariant("nothing_is_held_above_them", ~above.any())
-        claims.invariant(
-            "the_marked_bit_is_held", ~pending | ((place < appended.filled) & (bit_of(held, place) == value))
-        )
+        next_place = (begin == appended.filled) | (appended.filled == 0)
+        claims.invariant("a_place_is_that_of_what_comes_next", entered | next_place)
+        claims.invariant("a_chunk_that_completes_nothing_only_adds", ~entered | complete | (begin <= appended.filled))
+        claims.invariant("what_is_behind_waits_for_a_word", ~(pending & behind) | due)
+        where = Mux(behind, turned, Mux(entered & (place >= begin), turned, held))
+        claims.invariant("the_marked_bit_is_there", ~pending | (bit_of(where, place) == value))
+        claims.invariant("it_belongs_to_the_begun_word", ~pending | (due & ~behind) | (place < appended.filled))
 
-        claims.sight("a_chunk_reaches_into_the_next_word", leave & appended.has_bit & (target >= word))
-        claims.sight("the_marked_bit_leaves", pending & leave & value)
-        claims.sight("a_begun_word_is_filled_up", leave & i.payload.align & pending)
-        claims.sight("a_word_waits", waited & steady)
+        claims.sight("a_chunk_reaches_into_the_next_word", enter & appended.has_bit & (target >= word))
+        claims.sight("the_marked_bit_leaves", seen & leave & value)
+        claims.sight("a_begun_word_is_filled_up", enter & i.payload.align & pending & (appended.filled != 0))
+        claims.sight("a_word_waits", waited)
         if len(i.payload.bits) == word:
             claims.sight(
-                "a_chunk_fills_a_word_that_is_begun", leave & (i.payload.count == word) & (appended.filled != 0)
+                "a_chunk_fills_a_word_that_is_begun", enter & (i.payload.count == word) & (appended.filled != 0)
             )

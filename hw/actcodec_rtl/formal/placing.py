@@ -1,4 +1,4 @@
-"""The trees of shifters: joined codes lie where they should, and are cut apart again."""
+"""The shifters: joined codes lie where they should, and are cut apart again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from actcodec.params import MAX_WIDTH, WIDTH_BITS
 from actcodec_rtl.formal.bench import Bench, bit_of
 from actcodec_rtl.formal.claims import Claims
 from actcodec_rtl.formal.opened import Mutant
-from actcodec_rtl.placing import join, split
+from actcodec_rtl.placing import begins, join, split
 
 
 class Joiner(Elaboratable):
@@ -27,7 +27,7 @@ class Joiner(Elaboratable):
 
 
 class Splitter(Elaboratable):
-    """`placing.split` as a block."""
+    """`placing.begins` and `placing.split` as a block."""
 
     def __init__(self, bits: Value, widths: list[Signal]) -> None:
         self.bits, self.widths = bits, widths
@@ -35,7 +35,8 @@ class Splitter(Elaboratable):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        for code, cut in zip(self.codes, split(m, self.bits, self.widths), strict=True):
+        cuts = split(m, self.bits, begins(m, self.widths), self.widths)
+        for code, cut in zip(self.codes, cuts, strict=True):
             m.d.comb += code.eq(cut)
         return m
 

@@ -7,21 +7,48 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from actcodec.params import CodecParams
 from actcodec_rtl.formal.bench import Bench, bit_of
 from actcodec_rtl.formal.claims import Claims
-from actcodec_rtl.formal.opened import Mutant
+from actcodec_rtl.formal.opened import Inside, Mutant
 from actcodec_rtl.unpacker import Unpacker
 
 
-def taking_rule(claims: Claims, unpacker: Unpacker, word: int) -> None:
-    """Nobody takes more than there is, or more than a word; what ``align`` takes needs no rule."""
-    fits = (unpacker.count <= unpacker.level) & (unpacker.count <= word)
-    claims.rule("no_more_is_taken_than_there_is", ~unpacker.take | unpacker.align | fits)
+class Request:
+    """What was asked for and is not taken yet, where ``asked``: ``size`` bits, or with ``aligns`` a begun word's rest.
+
+    The rules of asking and taking: one request at a time, of at most a word, taken where it is there. Who aligns always
+    asks for something that is there.
+    """
+
+    def __init__(self, m: Module, claims: Claims, unpacker: Unpacker, word: int) -> None:
+        self._unpacker = unpacker
+        self.asked, self.aligns, self.size = Signal(name="asked"), Signal(name="aligns_now"), Signal(range(word + 1))
+        with m.If(unpacker.ask):
+            m.d.sync += [self.asked.eq(1), self.aligns.eq(unpacker.align), self.size.eq(unpacker.count)]
+        with m.Elif(unpacker.take):
+            m.d.sync += self.asked.eq(0)
+        claims.rule("one_request_at_a_time", ~unpacker.ask | ~self.asked | unpacker.take)
+        claims.rule("no_more_than_a_word_is_asked_for", ~unpacker.ask | unpacker.align | (unpacker.count <= word))
+        claims.rule("what_is_not_there_is_not_taken", ~unpacker.take | (self.asked & unpacker.there))
+
+    def wanted(self, begun: Value) -> Value:
+        """Bits of the request; ``begun`` are left of a begun word."""
+        return Mux(self.aligns, begun, self.size)
+
+    def place(self, inside: Inside) -> Value:
+        """Place in the held word of the next bit that is not taken."""
+        return Mux(self.asked, inside["place"], inside["behind"])
+
+    def is_kept(self, inside: Inside) -> Value:
+        """The invariant that ties the unpacker's registers to the request."""
+        kept = (inside["aligns"] == self.aligns) & (self.aligns | (inside["reach"] == inside["place"] + self.size))
+        return ~self.asked | kept
 
 
 class UnpackerBench(Bench):
     """One bit of a word that enters is marked, whichever the solver likes, and followed until it is taken.
 
-    ``ahead`` counts the bits in front of it, ``stored`` all bits inside. A bit that can be taken and is not further
-    away than the window reaches must be seen at ``ahead`` in it; the same for a word that is still offered.
+    ``ahead`` counts the bits in front of it, ``stored`` all bits inside. A bit that is not further away from the
+    request's beginning than the window reaches must be seen at ``ahead`` in it; the same for a word that is still
+    offered.
     """
 
     def __init__(self, params: CodecParams, mutant: Mutant | None = None) -> None:
@@ -33,9 +60,10 @@ class UnpackerBench(Bench):
         self.free = {
             "offered": self.unpacker.i.valid,
             "word": self.unpacker.i.payload,
-            "take": self.unpacker.take,
+            "ask": self.unpacker.ask,
             "align": self.unpacker.align,
             "count": self.unpacker.count,
+            "take": self.unpacker.take,
             "mark": self.mark,
             "index": self.index,
         }
@@ -43,15 +71,16 @@ class UnpackerBench(Bench):
     def describe(self, m: Module, claims: Claims) -> None:
         inside = self.put(m, "unpacker", self.unpacker)
         unpacker, i, word = self.unpacker, self.unpacker.i, self._word
-        taking_rule(claims, unpacker, word)
+        request = Request(m, claims, unpacker, word)
         stored = Signal(range(2 * word + 1))
-        dropped, have, place = Signal(range(word + 1)), Signal(range(4 * word)), Signal(range(4 * word))
+        wanted, dropped = Signal(range(word + 1)), Signal(range(word + 1))
+        have, place = Signal(range(4 * word)), Signal(range(4 * word))
         pending, ahead, value = Signal(), Signal(range(2 * word)), Signal()
         enter = Signal()
-        begun = Mux(stored < word, stored, 0)
         m.d.comb += [
             enter.eq(i.valid & i.ready),
-            dropped.eq(Mux(unpacker.take, Mux(unpacker.align, begun, unpacker.count), 0)),
+            wanted.eq(request.wanted(Mux(stored < word, stored, 0))),
+            dropped.eq(Mux(unpacker.take, wanted, 0)),
             have.eq(stored + Mux(enter, word, 0)),
             place.eq(stored + self.index),
         ]
@@ -61,35 +90,40 @@ class UnpackerBench(Bench):
         with m.Elif(self.mark & enter & (place >= dropped)):
             m.d.sync += [pending.eq(1), ahead.eq(place - dropped), value.eq(bit_of(i.payload.data, self.index))]
 
-        level, window = unpacker.level, unpacker.window
+        asked, there, window = request.asked, unpacker.there, unpacker.window
         reach = len(window)
-        offered = i.valid & (place < level) & (place < reach)
+        offered = asked & i.valid & (stored != 0) & (place < reach)
+        visible = stored + Mux(i.valid, word, 0)
         claims.promise("what_is_taken_was_there", dropped <= have)
         claims.promise("at_most_a_word_is_inside", have - dropped <= word)
-        claims.promise("level_bits_are_there", level <= stored + Mux(i.valid, word, 0))
-        claims.promise("what_is_inside_can_be_taken", level >= stored)
+        claims.promise("what_is_said_to_be_there_is", ~(asked & there) | (wanted <= visible))
+        claims.promise(
+            "what_is_inside_can_be_taken", ~asked | there | (stored == 0) & ~request.aligns | (wanted > stored)
+        )
         claims.promise("a_word_enters_where_there_is_none", (stored != 0) | i.ready)
         claims.promise(
-            "the_marked_bit_is_seen_in_its_place", ~pending | (ahead >= reach) | (bit_of(window, ahead) == value)
+            "the_marked_bit_is_seen_in_its_place",
+            ~(pending & asked) | (ahead >= reach) | (bit_of(window, ahead) == value),
         )
         claims.promise(
             "an_offered_bit_is_seen_in_its_place",
             ~offered | (bit_of(window, place) == bit_of(i.payload.data, self.index)),
         )
 
-        fed, idle, before, reached = Signal(), Signal(), Signal.like(Value.cast(i.payload)), Signal.like(level)
-        m.d.sync += [fed.eq(i.valid), idle.eq(~unpacker.take), before.eq(i.payload), reached.eq(level)]
-        steady = idle & (~fed | (i.valid & (Value.cast(i.payload) == before)))
-        claims.promise("more_than_a_word_can_be_taken_while_words_come", ~(fed & i.valid) | (level > word))
-        claims.promise("level_falls_by_taking_only", ~steady | (level >= reached))
+        fed, waits, before = Signal(), Signal(), Signal.like(Value.cast(i.payload))
+        m.d.sync += [fed.eq(i.valid), waits.eq(asked & there & ~unpacker.take), before.eq(i.payload)]
+        steady = ~fed | (i.valid & (Value.cast(i.payload) == before))
+        claims.promise("any_request_can_be_taken_while_words_come", ~(fed & i.valid & asked) | there)
+        claims.promise("what_is_there_stays_until_it_is_taken", ~(waits & steady) | there)
 
-        held, full, at = (inside[name] for name in ("held", "full", "place"))
+        held, full, at = inside["held"], inside["full"], request.place(inside)
         claims.invariant("full_where_bits_are_stored", full == (stored != 0))
         claims.invariant("place_counts_what_is_taken", Mux(full, stored + at == word, at == 0))
+        claims.invariant("the_request_is_kept", request.is_kept(inside))
         claims.invariant("no_gap", ~fed | full)
-        claims.invariant("reached_is_there", ~idle | (reached <= stored + Mux(fed, word, 0)))
+        claims.invariant("what_waits_is_there", ~waits | (asked & (wanted <= stored + Mux(fed, word, 0))))
         claims.invariant("marked_bit_is_held", ~pending | ((ahead < stored) & (bit_of(held, at + ahead) == value)))
 
         claims.sight("the_marked_bit_is_taken", pending & (ahead < dropped) & (ahead != 0) & value)
         claims.sight("a_take_reaches_into_the_next_word", (dropped > stored) & (stored != 0))
-        claims.sight("a_begun_word_is_dropped", unpacker.take & unpacker.align & (dropped != 0) & i.valid)
+        claims.sight("a_begun_word_is_dropped", unpacker.take & request.aligns & (dropped != 0) & i.valid)
