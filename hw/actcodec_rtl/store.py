@@ -21,8 +21,11 @@ class TableStore(Block):
 
     Ports: ``load``, stream of bus words, always ready; for every record NAME a read port ``NAME_en``,
     ``NAME_addr``, ``NAME_data`` with one cycle of latency that holds its output while ``NAME_en`` is 0.
-    A section for a memory number that does not exist is passed over.
+    A section for a memory number that does not exist is passed over. A word that is taken in a cycle is read from the
+    second cycle after it on: the write port is behind a register, for which memory a word belongs to is known late.
     """
+
+    WRITE_LATENCY = 2
 
     def __init__(self, params: CodecParams, records: dict[str, Record]) -> None:
         self._params, self._records = params, records
@@ -60,6 +63,8 @@ class TableStore(Block):
                     m.d.sync += word.eq(word + 1)
             with m.Else():
                 m.d.sync += [memory.eq(header.memory), address.eq(header.first), remaining.eq(header.count)]
+        write_data, write_address = register(word_bits, "write_data"), register(HEADER_FIRST_BITS, "write_address")
+        m.d.sync += [write_data.eq(load), write_address.eq(address)]
         for number, (name, record) in enumerate(self._records.items()):
             words = record.words(word_bits)
             ram = TableMemory(record, word_bits)
@@ -67,10 +72,12 @@ class TableStore(Block):
             selected = self.load.valid & in_section & (memory == number)
             with m.If(memory == number):
                 m.d.comb += last_word.eq(words - 1)
+            write = Signal(words, name=f"{name}_write")
+            m.d.sync += [write[n].eq(selected & (word == n)) for n in range(words)]
             m.d.comb += [
-                *(ram.write_en[n].eq(selected & (word == n)) for n in range(words)),
-                ram.write_addr.eq(address),
-                ram.write_data.eq(load),
+                ram.write_en.eq(write),
+                ram.write_addr.eq(write_address),
+                ram.write_data.eq(write_data),
                 ram.read_en.eq(getattr(self, f"{name}_en")),
                 ram.read_addr.eq(getattr(self, f"{name}_addr")),
                 Value.cast(getattr(self, f"{name}_data")).eq(ram.read_data),

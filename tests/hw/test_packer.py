@@ -61,7 +61,7 @@ def test_frames_may_follow_each_other_at_once(config: str, input_stall: float, o
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_with_a_ready_output_a_chunk_enters_every_cycle_and_a_word_leaves_with_the_chunk_that_completes_it(
+def test_with_a_ready_output_a_chunk_enters_every_cycle_and_a_word_leaves_behind_the_chunk_that_completes_it(
     config: str,
 ) -> None:
     params, rng = load_params(config), random.Random(3)
@@ -77,7 +77,7 @@ def test_with_a_ready_output_a_chunk_enters_every_cycle_and_a_word_leaves_with_t
         assert source.taken_at == list(range(len(chunks)))
         filled, completing = 0, []
         for cycle, (_, count) in enumerate(chunks):
-            completing += [cycle] * ((filled + count) // word)
+            completing += [cycle + Packer.LATENCY] * ((filled + count) // word)
             filled = (filled + count) % word
         assert sink.taken_at == completing
 
@@ -145,14 +145,21 @@ def test_unpacking_what_was_packed_gives_the_chunks_again(
         bench, rng = Bench(ctx, source), random.Random(4)
         for bits, count in chunks:
             ctx.set(unpacker.count, count)
-            while ctx.get(unpacker.level) < count or rng.random() < take_stall:
+            ctx.set(unpacker.ask, 1)
+            await bench.step()
+            ctx.set(unpacker.ask, 0)
+            while count and (not ctx.get(unpacker.there) or rng.random() < take_stall):
                 assert bench.cycle < 2000
                 await bench.step()
-            assert ctx.get(unpacker.window) & ((1 << count) - 1) == bits
-            ctx.set(unpacker.take, 1)
+            if count:
+                assert ctx.get(unpacker.window) & ((1 << count) - 1) == bits
+            ctx.set(unpacker.take, ctx.get(unpacker.there))
             await bench.step()
             ctx.set(unpacker.take, 0)
-        assert source.done and ctx.get(unpacker.level) == 0
+        ctx.set(unpacker.count, 1)
+        ctx.set(unpacker.ask, 1)
+        await bench.step(5)
+        assert source.done and not ctx.get(unpacker.there)
 
     simulate(m, testbench)
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Elaboratable, Module, Signal, signed
 from amaranth.sim import SimulatorContext
 from numpy.typing import NDArray
 
 from actcodec.fixedpoint import requantize_activation, requantize_code
-from actcodec.params import MAX_SHIFT, MAX_WIDTH, SHIFT_BITS
-from actcodec_rtl.requantize import ActivationRequantizer, CodeRequantizer
+from actcodec.params import ACTIVATION_BITS, MAX_SHIFT, MAX_WIDTH, SHIFT_BITS, WIDTH_BITS
+from actcodec_rtl.requantize import ActivationSaturator, ActivationScaler, CodeSaturator, CodeScaler
 from support.streams import simulate
 
 WIDTHS = np.arange(MAX_WIDTH + 1)
@@ -21,6 +21,42 @@ RANGES = [
 ]
 
 
+class CodeRequantizer(Elaboratable):
+    """Scaler and saturator of a code with nothing between them."""
+
+    def __init__(self, acc_bits: int) -> None:
+        self.scaler, self.saturator = CodeScaler(acc_bits), CodeSaturator()
+        self.acc, self.shift, self.width = self.scaler.acc, self.scaler.shift, Signal(WIDTH_BITS)
+        self.out = self.saturator.code
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules += [self.scaler, self.saturator]
+        m.d.comb += [self.saturator.scaled.eq(self.scaler.scaled), self.saturator.width.eq(self.width)]
+        return m
+
+
+class ActivationRequantizer(Elaboratable):
+    """Scaler and saturator of an activation with nothing between them."""
+
+    def __init__(self, acc_bits: int) -> None:
+        self.scaler, self.saturator = ActivationScaler(acc_bits), ActivationSaturator()
+        self.acc, self.shift = self.scaler.acc, self.scaler.shift
+        self.zero, self.low, self.high = (Signal(ACTIVATION_BITS) for _ in range(3))
+        self.out = self.saturator.value
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules += [self.scaler, self.saturator]
+        m.d.comb += [
+            self.saturator.scaled.eq(self.scaler.scaled),
+            *(getattr(self.saturator, name).eq(getattr(self, name)) for name in ("zero", "low", "high")),
+            self.saturator.under.eq(self.low - self.zero - 1),
+            self.saturator.most.eq(self.high - self.zero),
+        ]
+        return m
+
+
 def outputs(units: list[Any], constants: list[dict[str, int]], acc: NDArray[Any], shift: NDArray[Any]) -> NDArray[Any]:
     """(len(acc), len(units)): what every unit, its other inputs constant, makes of each (acc, shift)."""
     m = Module()
@@ -29,7 +65,7 @@ def outputs(units: list[Any], constants: list[dict[str, int]], acc: NDArray[Any]
         m.submodules += unit
         m.d.comb += [unit.acc.eq(acc_in), unit.shift.eq(shift_in)]
         m.d.comb += [getattr(unit, name).eq(value) for name, value in values.items()]
-    every = Cat(getattr(unit, "code" if isinstance(unit, CodeRequantizer) else "value") for unit in units)
+    every = Cat(unit.out for unit in units)
     out = Signal(len(every))
     m.d.comb += out.eq(every)
     found = bytearray()
@@ -101,6 +137,6 @@ def test_changing_zero_low_and_high_is_followed() -> None:
             acc, shift = int(rng.integers(-(1 << 23), 1 << 23)) >> int(rng.integers(20)), int(rng.integers(24))
             for name, value in {"acc": acc, "shift": shift, "zero": zero, "low": low, "high": high}.items():
                 ctx.set(getattr(unit, name), value)
-            assert ctx.get(unit.value) == requantize_activation(acc, shift, zero, low, high)
+            assert ctx.get(unit.out) == requantize_activation(acc, shift, zero, low, high)
 
     simulate(unit, testbench, clocked=False)

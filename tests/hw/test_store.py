@@ -38,6 +38,7 @@ async def load(ctx: SimulatorContext, dut: TableStore, words: list[int], stall: 
     # The loader is always ready.
     assert stall or source.taken_at == list(range(len(words)))
     ctx.set(dut.load.valid, 0)
+    await ctx.tick().repeat(TableStore.WRITE_LATENCY - 1)
 
 
 async def read(ctx: SimulatorContext, dut: TableStore, memory: str, address: int) -> int:
