@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from amaranth.hdl import Elaboratable, Value
 from amaranth.sim import Simulator, SimulatorContext
@@ -81,10 +81,18 @@ class Sink:
             self.taken_at.append(cycle)
 
 
+class Moved(Protocol):
+    """What a `Bench` moves: everything is driven, then everything looked at, then the clock ticks."""
+
+    def drive(self, ctx: SimulatorContext) -> None: ...
+    def sample(self, ctx: SimulatorContext) -> None: ...
+    def settle(self, cycle: int) -> None: ...
+
+
 class Bench:
     """Moves streams through the same clock cycles."""
 
-    def __init__(self, ctx: SimulatorContext, *streams: Source | Sink) -> None:
+    def __init__(self, ctx: SimulatorContext, *streams: Moved) -> None:
         self.ctx, self.streams = ctx, list(streams)
         self.cycle = 0
 
