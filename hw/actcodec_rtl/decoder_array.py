@@ -22,7 +22,7 @@ class DecoderArray(Block):
     Ports: ``operation``, stream of the decoder's operation records, ``last`` of the frame beside it (``closes``);
     ``i``, stream of `values_layout`, of which an operation takes one where it is ``fresh``; ``o``, stream of
     `channels_layout`, one for every operation marked ``last``; ``beat_en`` and ``beat_addr`` read the beat's record,
-    which is on the memory's output together with the accumulators on ``o``.
+    which is on the memory's output when the accumulators are on ``o`` after the next move.
 
     One operation a cycle, in five stages: operation, operands, products, sums over the codes, accumulators. They move
     together, where ``o`` is ready.
@@ -102,8 +102,8 @@ class DecoderArray(Block):
                 for lane, total in enumerate(sums):
                     m.d.sync += acc[lane].eq(Mux(add.first, 0, acc[lane]) + total)
         m.d.comb += [
-            self.beat_en.eq(advance & add_valid & add.last),
-            self.beat_addr.eq(add.step),
+            self.beat_en.eq(advance & multiply_valid & multiply.last),
+            self.beat_addr.eq(multiply.step),
             self.o.valid.eq(complete),
             self.o.payload.last.eq(closes),
             *(self.o.payload.acc[lane].eq(acc[lane]) for lane in range(lanes)),

@@ -15,8 +15,9 @@ from actcodec_rtl.layouts import channels_layout, record_layout, restored_layout
 class DecoderBias(Block):
     """Completes the accumulators of a beat, acc_c = sum_c + bias'_c, with what the beat's record says of them.
 
-    Ports: ``i``, stream of `channels_layout`, ready where ``o`` is, and ``record``, the beat's record, valid with it;
-    ``o``, stream of `restored_layout`. One beat a cycle, in one stage.
+    Ports: ``i``, stream of `channels_layout`, ready where ``o`` is; ``record``, the record of the beat that is on ``i``
+    once everything has moved on, for the memory's output comes late in a cycle; ``o``, stream of `restored_layout`. One
+    beat a cycle, in one stage.
     """
 
     LATENCY = 1
@@ -33,7 +34,7 @@ class DecoderBias(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        complete = register(self.o.payload.shape(), "complete")
+        complete, record = register(self.o.payload.shape(), "complete"), register(self.record.shape(), "beat_record")
         advance = Signal()
         m.d.comb += [
             advance.eq(self.o.ready),
@@ -41,10 +42,8 @@ class DecoderBias(Block):
             self.o.payload.eq(complete),
         ]
         with m.If(advance):
-            m.d.sync += [self.o.valid.eq(self.i.valid), complete.last.eq(self.i.payload.last)]
-            m.d.sync += [
-                getattr(complete, name).eq(getattr(self.record, name)) for name in ("shift", "zero", "low", "high")
-            ]
+            m.d.sync += [record.eq(self.record), self.o.valid.eq(self.i.valid), complete.last.eq(self.i.payload.last)]
+            m.d.sync += [getattr(complete, name).eq(getattr(record, name)) for name in ("shift", "zero", "low", "high")]
             for lane in range(self._params.lanes):
-                m.d.sync += complete.acc[lane].eq(self.i.payload.acc[lane] + self.record.bias[lane])
+                m.d.sync += complete.acc[lane].eq(self.i.payload.acc[lane] + record.bias[lane])
         return m

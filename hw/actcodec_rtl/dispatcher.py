@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
 from actcodec.tables.records import Record, bits_for
-from actcodec_rtl.component import Block
+from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout
 from actcodec_rtl.walker import command_layout
 
@@ -18,7 +18,7 @@ class Dispatcher(Block):
 
     A site that stores nothing is commanded to the MAC array only. Ports: ``start``, stream of site numbers; read port
     of the memory of sites; ``work`` and ``codes``, streams of `command_layout`. The next start is taken while the
-    walkers go through the frame before. Latency: commands are valid in the cycle after the start is taken.
+    walkers go through the frame before. Latency: commands are valid two cycles after the start is taken.
     """
 
     def __init__(self, params: CodecParams, site: Record) -> None:
@@ -36,16 +36,17 @@ class Dispatcher(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        site = self.site_data
+        # Taken off the memory's output, which comes late in a cycle.
+        site, read = register(self.site_data.shape(), "site"), Signal()
         work_waits, codes_wait = Signal(), Signal()
         idle = Signal()
         m.d.comb += [
-            idle.eq(~self.work.valid & ~self.codes.valid),
+            idle.eq(~read & ~work_waits & ~codes_wait),
             self.start.ready.eq(idle),
             self.site_en.eq(self.start.valid & idle),
             self.site_addr.eq(self.start.payload),
             self.work.valid.eq(work_waits),
-            self.codes.valid.eq(codes_wait & site.coded),
+            self.codes.valid.eq(codes_wait),
         ]
         for command, plane in ((self.work, site.plane), (self.codes, site.code_plane)):
             m.d.comb += [
@@ -53,8 +54,9 @@ class Dispatcher(Block):
                 command.payload.last_x.eq(site.last_x),
                 command.payload.last_y.eq(site.last_y),
             ]
-        with m.If(self.site_en):
-            m.d.sync += [work_waits.eq(1), codes_wait.eq(1)]
+        m.d.sync += read.eq(self.site_en)
+        with m.If(read):
+            m.d.sync += [site.eq(self.site_data), work_waits.eq(1), codes_wait.eq(self.site_data.coded)]
         with m.Else():
             with m.If(self.work.ready):
                 m.d.sync += work_waits.eq(0)

@@ -12,6 +12,7 @@ from actcodec.params import CodecParams
 from actcodec.tables.records import encoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import accumulators_layout, record_layout, sums_layout
+from actcodec_rtl.steps import take_step
 from actcodec_rtl.walker import step_layout
 
 
@@ -22,7 +23,8 @@ class EncoderBias(Block):
     results.
 
     Ports: ``i``, stream of `sums_layout`; ``step``, stream of `walker.step_layout` with ``record``, the code record on
-    the memory's output; ``o``, stream of `accumulators_layout`. One record or padding a cycle, in one stage.
+    the memory's output; ``o``, stream of `accumulators_layout`. One record or padding a cycle, in two stages of which
+    sums pass the second only: record, accumulators. The second moves where ``o`` is ready.
     """
 
     LATENCY = 1
@@ -41,16 +43,22 @@ class EncoderBias(Block):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         p, codes = self._params, self._params.codes_per_cycle
-        step, record = self.step.payload, self.record
+        taken = take_step(m, self.step, self.record)
+        step, record = taken.step, taken.record
         advance, fire, midway = Signal(), Signal(), Signal()
+        # The record is the first of its result: known as it enters, for the whole array waits for what follows from it.
+        first = Signal()
+        with m.If(self.step.ready):
+            behind = Mux(taken.valid & ~step.pad, ~record.ends, midway)
+            m.d.sync += first.eq(self.step.valid & ~self.step.payload.pad & ~behind)
         values: list[Any] = [self.i.payload[slot] for slot in range(codes)]
         if p.slots > codes:
-            values = self._held(m, fire & ~step.pad, midway)
+            values = self._held(m, fire & ~step.pad, midway, record.ends)
         m.d.comb += [
             advance.eq(self.o.ready),
-            self.step.ready.eq(advance & (step.pad | midway | self.i.valid)),
-            fire.eq(self.step.valid & self.step.ready),
-            self.i.ready.eq(fire & ~step.pad & ~midway),
+            taken.ready.eq(advance & (~first | self.i.valid)),
+            fire.eq(taken.valid & taken.ready),
+            self.i.ready.eq(advance & first),
         ]
         complete = register(self.o.payload.shape(), "complete")
         m.d.comb += self.o.payload.eq(complete)
@@ -69,7 +77,7 @@ class EncoderBias(Block):
                 ]
         return m
 
-    def _held(self, m: Module, fire: Value, midway: Signal) -> list[Any]:
+    def _held(self, m: Module, fire: Value, midway: Signal, ends: Value) -> list[Any]:
         """Keep the slots that the first record of a step leaves over; return those of the present record."""
         p, codes = self._params, self._params.codes_per_cycle
         held = [register(signed(p.acc_bits), f"held_{slot}") for slot in range(p.slots - codes)]
@@ -80,7 +88,7 @@ class EncoderBias(Block):
             m.d.comb += value.eq(Mux(midway, held[slot], first) if slot < len(held) else first)
             values.append(value)
         with m.If(fire):
-            m.d.sync += midway.eq(~self.record.ends)
+            m.d.sync += midway.eq(~ends)
             for slot, kept in enumerate(held):
                 after = held[slot + codes] if slot + codes < len(held) else 0
                 m.d.sync += kept.eq(Mux(midway, after, self.i.payload[slot + codes]))

@@ -11,6 +11,7 @@ from actcodec.tables.records import decoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout, values_layout, word_layout
 from actcodec_rtl.placing import begins, split
+from actcodec_rtl.steps import take_step
 from actcodec_rtl.unpacker import Unpacker
 from actcodec_rtl.walker import step_layout
 
@@ -22,8 +23,8 @@ class Extractor(Block):
     memory's output; ``o``, stream of `values_layout`, a group of codes; slots without a code hold anything;
     ``bits``, payload bits taken in this cycle; ``starved``, 1 where words are waited for.
 
-    One record or padding a cycle in four stages: record, window, codes, group. A stage that is empty is moved up to; a
-    record waits for its group while the one before is not taken. Padding ends in the first stage.
+    One record or padding a cycle in five stages: record, request, window, codes, group. A stage that is empty is moved
+    up to; a record waits for its group while the one before is not taken. Padding ends with its request.
     """
 
     def __init__(self, params: CodecParams) -> None:
@@ -46,21 +47,23 @@ class Extractor(Block):
         connect(m, wiring.flipped(self.i), unpacker.i)
         to_window, to_codes, to_group = (Signal(name=f"to_{stage}") for stage in ("window", "codes", "group"))
 
-        # Record: taken off the memory's output, which comes late in a cycle, and its bits asked for.
+        # Request: the record's bits are asked for as it enters.
+        taken = take_step(m, self.step, self.record)
         step, record = register(self.step.payload.shape(), "step"), register(self.record.shape(), "code_record")
-        step_valid, fire = Signal(), Signal()
+        step_valid = Signal()
+        fire = Signal()
         m.d.comb += [
-            self.step.ready.eq(~step_valid | fire),
-            unpacker.ask.eq(self.step.valid & self.step.ready),
-            unpacker.align.eq(self.step.payload.pad & ~self.step.payload.whole),
-            unpacker.count.eq(Mux(self.step.payload.pad, p.word_bits, self.record.count)),
+            taken.ready.eq(~step_valid | fire),
+            unpacker.ask.eq(taken.valid & taken.ready),
+            unpacker.align.eq(taken.step.pad & ~taken.step.whole),
+            unpacker.count.eq(Mux(taken.step.pad, p.word_bits, taken.record.count)),
             fire.eq(step_valid & unpacker.there & (step.pad | to_window)),
             unpacker.take.eq(fire),
             self.bits.eq(Mux(fire & ~step.pad, record.count, 0)),
             self.starved.eq(step_valid & ~unpacker.there),
         ]
-        with m.If(self.step.ready):
-            m.d.sync += [step_valid.eq(self.step.valid), step.eq(self.step.payload), record.eq(self.record)]
+        with m.If(taken.ready):
+            m.d.sync += [step_valid.eq(taken.valid), step.eq(taken.step), record.eq(taken.record)]
 
         # Window: the bits of the codes, and where each code lies among them.
         rest = data.StructLayout({"left_shift": record.left_shift.shape(), "ends": 1})

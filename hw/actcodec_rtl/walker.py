@@ -76,7 +76,6 @@ class Walker(Block):
         row_end = Signal()
         last_of_row = Signal()
         plane_end = Signal()
-        more_planes = Signal()
         m.d.comb += [
             # Whether the output is free is known late: it decides that registers are loaded, not what with.
             free.eq(~self.o.valid | self.o.ready),
@@ -84,15 +83,16 @@ class Walker(Block):
             turns.eq(~running | plane_end),
             begins.eq(waiting & turns & moves),
             self.command.ready.eq(begins & waiting_is_command),
-            more_planes.eq(begins & ~self.plane_data.final),
-            # A plane is read as soon as the output is free for it.
-            self.plane_en.eq(more_planes | (~waiting & self.command.valid)),
+            # A plane is read as soon as the output is free for it, and one behind the final plane for nothing.
+            self.plane_en.eq(begins | (~waiting & self.command.valid)),
             self.plane_addr.eq(Mux(waiting, plane_number + 1, command.plane)),
         ]
         with m.If(self.plane_en):
-            m.d.sync += [waiting.eq(1), waiting_is_command.eq(~waiting), plane_number.eq(self.plane_addr)]
-        with m.Elif(begins):
-            m.d.sync += waiting.eq(0)
+            m.d.sync += [waiting_is_command.eq(~waiting), plane_number.eq(self.plane_addr)]
+        with m.If(begins):
+            m.d.sync += waiting.eq(~self.plane_data.final)
+        with m.Elif(self.command.valid):
+            m.d.sync += waiting.eq(1)
 
         address, x, y = register(entry, "address"), register(side, "x"), register(side, "y")
         # What is loaded without a plane that waits means nothing.

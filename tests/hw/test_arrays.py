@@ -145,18 +145,20 @@ def test_the_decoders_sums_come_with_the_address_of_their_beat(
         groups = [packed(values_layout(params), values) for values in work.inputs]
         operations = Source(dut.stream, both, input_stall)
         sink = Sink(array.o, output_stall)
-        read: list[int] = []
+        read, registered = [-1], [-1]
         addresses: list[int] = []
 
         def look(ctx: SimulatorContext) -> None:
-            if ctx.get(array.o.valid) and ctx.get(array.o.ready):
-                addresses.append(read[-1])
+            if ctx.get(array.o.ready):
+                if ctx.get(array.o.valid):
+                    addresses.append(registered[-1])
+                registered.append(read[-1])
             if ctx.get(array.beat_en):
                 read.append(ctx.get(array.beat_addr))
 
         bench = Bench(ctx, operations, Source(array.i, groups, input_stall, seed=1), sink, Watch(look))
         await bench.until(lambda: len(sink.taken) >= len(work.results))
-        assert read == addresses == work.steps
+        assert read[1:] == addresses == work.steps
         for raw, result, closes in zip(sink.taken, work.results, work.closes, strict=True):
             channels: Any = channels_layout(params).from_bits(raw)
             assert {lane: channels.acc[lane] for lane in result} == result

@@ -97,10 +97,10 @@ def test_codes_of_a_group_are_cut_out_and_shifted(params: CodecParams, input_sta
         seen: list[tuple[int, int]] = []
         watch = Watch(lambda ctx: seen.append((ctx.get(dut.extractor.bits), ctx.get(dut.extractor.starved))))
         bench = Bench(ctx, words, records, sink, watch)
-        await bench.until(lambda: len(sink.taken) >= len(stream.groups) and records.done)
-        await bench.step(4)
+        await bench.until(lambda: len(sink.taken) >= len(stream.groups) and records.done and words.done)
+        await bench.step(6)
         bits, starved = (sum(column) for column in zip(*seen, strict=True))
-        assert words.done and bits == stream.payload
+        assert bits == stream.payload
         assert starved > 0 if input_stall else starved < 3
         mask = (1 << CODE_VALUE_BITS) - 1
         for raw, group in zip(sink.taken, stream.groups, strict=True):

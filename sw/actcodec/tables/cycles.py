@@ -36,9 +36,9 @@ from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import code_planes, code_records, decoder_operations, encoder_operations, padding
 
-ENCODER_LATENCY = 15
+ENCODER_LATENCY = 16
 """Cycles of start-up and of draining the pipeline, encoder."""
-DECODER_LATENCY = 12
+DECODER_LATENCY = 13
 """Cycles of start-up and of draining the pipeline, decoder."""
 
 State = TypeVar("State", bound=Hashable)
@@ -176,7 +176,8 @@ def _decoder_plane(site: SiteTable, plane: Plane, state: _Unpacked) -> tuple[_Un
 
 def decode_cycles(site: SiteTable) -> int:
     """Cycles to decode one image of the site once."""
-    state, total = _Unpacked(0, 0, 0, 0, 0), 0
+    # A record passes one stage more than an operation before it does anything.
+    state, total = _Unpacked(1, 0, 0, 0, 0), 0
     for plane in site.planes:
         state, cycles = _decoder_plane(site, plane, state)
         total += cycles
