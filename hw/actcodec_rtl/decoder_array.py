@@ -79,7 +79,9 @@ class DecoderArray(Block):
         ]
         with m.If(advance):
             m.d.sync += [multiply_valid.eq(operands.valid), multiply.closes.eq(ready_closes)]
-            m.d.sync += [getattr(multiply, name).eq(getattr(operation, name)) for name, _ in control if name != "closes"]
+            m.d.sync += [
+                getattr(multiply, name).eq(getattr(operation, name)) for name, _ in control if name != "closes"
+            ]
             for lane in range(lanes):
                 for r in range(rows):
                     factor = value[r] if r else Mux(operation.diagonal, value[lane % codes], value[0])

@@ -23,9 +23,9 @@ def take_operands(m: Module, operation: Any, i: Any, advance: Value, kept: int) 
     """Take operations from a stream and, for those that are ``fresh``, their input from the stream ``i``.
 
     Two stages. An operation is taken off the memory's output before it decides anything, for that output comes late in
-    a cycle; it goes on when the pipeline moves (``advance``) and its input is there. Then both are in registers, next to
-    the multipliers and nothing else. ``kept`` inputs of a block are kept, by the operation's index, for those that use
-    them again; 0 where none does.
+    a cycle; it goes on when the pipeline moves (``advance``) and its input is there. Then both are in registers with
+    nothing but the multipliers behind them. ``kept`` inputs of a block are kept, by the operation's index, for those
+    that use them again; 0 where none does.
     """
     present, present_valid = register(operation.payload.shape(), "present"), Signal(name="present_valid")
     fire = Signal(name="fire")

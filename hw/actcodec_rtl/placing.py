@@ -78,7 +78,7 @@ def begins(m: Module, widths: Sequence[Value], name: str = "begin") -> list[Valu
 
 def split(m: Module, bits: Value, begin: Sequence[Value], widths: Sequence[Value], name: str = "split") -> list[Value]:
     """The codes that lie in ``bits`` from ``begin`` on, each with what follows it above its width cut off."""
-    codes = []
+    codes: list[Value] = []
     for number, (place, width) in enumerate(zip(begin, widths, strict=True)):
         code = Signal(MAX_WIDTH, name=f"{name}_{number}")
         # Codes before this one take at most 8 bits each.

@@ -70,7 +70,7 @@ class Quantizer(Block):
             self._registered(m, advance, join(m, part, part_widths, name), name)
             for name, (part, part_widths) in zip(("low", "high"), parts, strict=False)
         ]
-        joined = join_two(m, *halves, name="chunk") if len(halves) == 2 else halves[0]
+        joined = join_two(m, halves[0], halves[1], "chunk") if len(halves) == 2 else halves[0]
 
         present, control = self.i.valid, {name: getattr(given, name) for name in ("align", "whole", "last")}
         for stage in ("scaled", "code", "halves"):

@@ -47,9 +47,7 @@ class CodeScaler(Block):
     """
 
     def __init__(self, acc_bits: int) -> None:
-        super().__init__(
-            {"acc": In(signed(acc_bits)), "shift": In(unsigned(SHIFT_BITS)), "scaled": Out(SCALED_CODE)}
-        )
+        super().__init__({"acc": In(signed(acc_bits)), "shift": In(unsigned(SHIFT_BITS)), "scaled": Out(SCALED_CODE)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -15,8 +15,8 @@ from actcodec_rtl.requantize import OFFSET, SCALED_ACTIVATION, ActivationSaturat
 class Restorer(Block):
     """Requantizes the accumulators of a beat, x̂_c = clamp(round_shift(acc_c, t) + zero, lo, hi).
 
-    Ports: ``i``, stream of `restored_layout`, ready where ``o`` is; ``o``, stream of `beat_layout`. One beat a cycle, in
-    one stage: shift. Rounding and saturation come behind it.
+    Ports: ``i``, stream of `restored_layout`, ready where ``o`` is; ``o``, stream of `beat_layout`. One beat a cycle,
+    in one stage, the shift; rounding and saturation come behind it.
     """
 
     LATENCY = 1

@@ -74,7 +74,12 @@ def _is_full_without_a_word(unpacker: Unpacker, inside: Inside) -> dict[str, Any
 UNPACKER = (
     Mutant("ready_a_cycle_early", "unpacker", "any take lets the next word in", _ready_a_cycle_early),
     Mutant("window_ends_with_the_word", "unpacker", "the window shows the held word only", _window_ends_with_the_word),
-    Mutant("aligning_leaves_the_place", "unpacker", "what follows a word's rest begins where the rest does", _aligning_leaves_the_place),
+    Mutant(
+        "aligning_leaves_the_place",
+        "unpacker",
+        "what follows a word's rest begins where the rest does",
+        _aligning_leaves_the_place,
+    ),
     Mutant(
         "promises_the_word_behind", "unpacker", "`there` counts a word that is not there", _promises_the_word_behind
     ),
@@ -132,6 +137,11 @@ PLACING = (
         "full widths before a code do not move it",
         _amount_without_its_highest_bit,
     ),
-    Mutant("one_bit_too_far", "splitter", "the last code is read one bit too far up where its place is even", _one_bit_too_far),
+    Mutant(
+        "one_bit_too_far",
+        "splitter",
+        "the last code is read one bit too far up where its place is even",
+        _one_bit_too_far,
+    ),
     Mutant("what_follows_is_not_cut", "splitter", "the first code keeps what follows it", _what_follows_is_not_cut),
 )
