@@ -18,8 +18,10 @@ class Dispatcher(Block):
 
     A site that stores nothing is commanded to the MAC array only. Ports: ``start``, stream of site numbers; read port
     of the memory of sites; ``work`` and ``codes``, streams of `command_layout`. The next start is taken while the
-    walkers go through the frame before. Latency: commands are valid two cycles after the start is taken.
+    walkers go through the frame before. Commands are valid ``LATENCY`` cycles after the start is taken.
     """
+
+    LATENCY = 2
 
     def __init__(self, params: CodecParams, site: Record) -> None:
         command = stream.Signature(command_layout(params))

@@ -10,6 +10,7 @@ from actcodec.params import CodecParams
 from actcodec.tables.records import PAD_WORD_BITS, Record, bits_for
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout
+from actcodec_rtl.skid import SkidBuffer
 
 
 def command_layout(params: CodecParams) -> data.StructLayout:
@@ -34,12 +35,15 @@ class Walker(Block):
     ``o``, stream of `step_layout`, valid together with the entry on its memory's output, which stays there until the
     step is taken.
 
+    Addresses wait in a buffer before they are read: what comes of a step may be slow to take it, and only the read
+    waits for that within a cycle, not the walk.
+
     Timing: one step a cycle, without a gap between positions, rows and planes; nor between frames whose command is
     there three steps before the end of the frame before. The first step is offered ``START_LATENCY`` cycles after a
     command to an idle walker.
     """
 
-    START_LATENCY = 3
+    START_LATENCY = 4
 
     def __init__(self, params: CodecParams, plane: Record, entry: Record) -> None:
         self._params, self._pads = params, any(field.name == "words" for field in plane.fields)
@@ -68,6 +72,8 @@ class Walker(Block):
         waiting_is_command = Signal()
         plane_number = register(len(self.plane_addr), "plane_number")
 
+        ahead_layout = data.StructLayout({"step": step_layout(), "entry": entry})
+        m.submodules.ahead = ahead = SkidBuffer(ahead_layout)
         free = Signal()
         moves = Signal()
         turns = Signal()
@@ -77,8 +83,7 @@ class Walker(Block):
         last_of_row = Signal()
         plane_end = Signal()
         m.d.comb += [
-            # Whether the output is free is known late: it decides that registers are loaded, not what with.
-            free.eq(~self.o.valid | self.o.ready),
+            free.eq(ahead.i.ready),
             moves.eq(~running | free),
             turns.eq(~running | plane_end),
             begins.eq(waiting & turns & moves),
@@ -113,8 +118,6 @@ class Walker(Block):
             position_end.eq(~pad & (address == last)),
             row_end.eq(position_end & (x == last_x)),
             plane_end.eq(last_of_row & (y == last_y)),
-            self.entry_en.eq(fire & ~pad),
-            self.entry_addr.eq(address),
         ]
         with m.If(moves & (turns | ~pad)):
             m.d.sync += address.eq(Mux(turns, self.plane_data.first, Mux(position_end, first, address + 1)))
@@ -127,13 +130,20 @@ class Walker(Block):
         else:
             m.d.comb += last_of_row.eq(row_end)
 
-        with m.If(free):
-            m.d.sync += [
-                self.o.valid.eq(fire),
-                self.o.payload.pad.eq(pad),
-                self.o.payload.whole.eq(whole),
-                self.o.payload.last.eq(plane_end & final),
-            ]
+        there, reads = ahead.o.payload, Signal()
+        m.d.comb += [
+            ahead.i.valid.eq(running),
+            ahead.i.payload.step.pad.eq(pad),
+            ahead.i.payload.step.whole.eq(whole),
+            ahead.i.payload.step.last.eq(plane_end & final),
+            ahead.i.payload.entry.eq(address),
+            reads.eq(~self.o.valid | self.o.ready),
+            ahead.o.ready.eq(reads),
+            self.entry_en.eq(reads & ahead.o.valid & ~there.step.pad),
+            self.entry_addr.eq(there.entry),
+        ]
+        with m.If(reads):
+            m.d.sync += [self.o.valid.eq(ahead.o.valid), self.o.payload.eq(there.step)]
         return m
 
     def _pad(

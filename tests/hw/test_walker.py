@@ -145,6 +145,6 @@ def test_entries_come_in_the_order_of_the_program_without_a_gap(config: str, sid
                 if before > 4:
                     assert mine[0] == taken_at[-length - 1] + 1, site.info
                 before = length
-        assert taken_at[0] - start.taken_at[0] == Walker.START_LATENCY + 1
+        assert taken_at[0] - start.taken_at[0] == Dispatcher.LATENCY + Walker.START_LATENCY
 
     simulate(dut, testbench)

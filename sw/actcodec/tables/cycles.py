@@ -36,9 +36,9 @@ from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import code_planes, code_records, decoder_operations, encoder_operations, padding
 
-ENCODER_LATENCY = 16
+ENCODER_LATENCY = 17
 """Cycles of start-up and of draining the pipeline, encoder."""
-DECODER_LATENCY = 13
+DECODER_LATENCY = 14
 """Cycles of start-up and of draining the pipeline, decoder."""
 
 State = TypeVar("State", bound=Hashable)
