@@ -21,9 +21,10 @@ class DecoderArray(Block):
         diagonal    acc_lane = matrix[0][lane]·value[lane mod codes]      lanes of the operation's part
 
     Ports: ``operation``, stream of the decoder's operation records, beside it ``last`` of the frame (``closes``) and
-    the ``bank`` that its pointer to a beat's record counts from; ``i``, stream of `values_layout`, of which an operation
-    takes one where it is ``fresh``; ``o``, stream of `channels_layout`, one for every operation marked ``last``; ``beat_en`` and ``beat_addr`` read the beat's record,
-    which is on the memory's output together with the accumulators on ``o``.
+    the ``bank`` that its pointer to a beat's record counts from; ``i``, stream of `values_layout`, of which an
+    operation takes one where it is ``fresh``; ``o``, stream of `channels_layout`, one for every operation marked
+    ``last``; ``beat_en`` and ``beat_addr`` read the beat's record, which is on the memory's output together with the
+    accumulators on ``o``.
 
     One operation a cycle, in four stages: operation, products, sums over the codes, accumulators.
     They stand still while a result is not taken.
