@@ -106,8 +106,9 @@ def run(
     *,
     limit_s: int,
     waves: bool = False,
+    bench: str = "testbench",
 ) -> None:
-    """Run the testbench on a finished build in folder ``job``; its log is ``job``/simulation.log.
+    """Run a testbench of this package on a finished build in folder ``job``; its log is ``job``/simulation.log.
 
     A simulator that has not ended after ``limit_s`` seconds is stopped: a loop without a clock edge never comes
     back to the testbench, whose own limits are in cycles. Raises ActcodecError with the testbench's own message
@@ -120,7 +121,7 @@ def run(
         try:
             runner = get_runner(simulator)
             results = runner.test(
-                test_module="actcodec_sim.cosim.testbench",
+                test_module=f"actcodec_sim.cosim.{bench}",
                 hdl_toplevel=top,
                 hdl_toplevel_lang="verilog",
                 build_dir=folder,
