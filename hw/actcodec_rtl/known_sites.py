@@ -17,8 +17,8 @@ class KnownSites(Block):
     reaches into the upper half of a memory is the end of bank 1's, and an image of bank 1 the end of that one.
 
     Ports: the loader's ``opens``, ``closes``, ``bank``, ``reaches``: an entry of bank 0 in an upper half was written;
-    ``adds``: the entry of site ``number`` was written. ``asked_site`` and ``asked_bank``: the question, ``known``: its answer
-    in the same cycle.
+    ``adds``: the entry of site ``number`` was written. ``asked_site`` and ``asked_bank``: the question, ``known``: its
+    answer in the same cycle.
     """
 
     def __init__(self, params: CodecParams) -> None:
