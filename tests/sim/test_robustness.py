@@ -20,7 +20,7 @@ from support.cosim import CACHE
 TINY = synthetic_tables(1, load_params("tiny"), side=4)
 
 
-@pytest.mark.parametrize(("simulator", "phases"), [("icarus", 20), ("verilator", 60)])
+@pytest.mark.parametrize(("simulator", "phases"), [("icarus", 10), ("verilator", 60)])
 def test_whatever_happens_is_flagged_and_what_follows_is_right(
     simulator: Simulator, phases: int, tmp_path: Path
 ) -> None:
