@@ -75,7 +75,7 @@ def test_parts_and_frames_follow_one_another(name: str, stall: float) -> None:
     tables, rng = window_tables("tiny"), np.random.default_rng(2)
     direction, part_of = PARTS[name]
     frames = []
-    for _ in range(24):
+    for _ in range(12):
         number = int(rng.integers(len(tables.sites)))
         site = tables.sites[number]
         whole = rng.integers(4) == 0
