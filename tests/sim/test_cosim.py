@@ -66,6 +66,10 @@ def _run_changed_job(tmp_path: Path, change: str) -> None:
     elif change == "input missing":
         beats = np.load(job / "0.beats.npy")
         np.save(job / "0.beats.npy", beats[:-1])
+    elif change == "output too many":
+        for name in ("decoded", "valid"):
+            beats = np.load(job / f"0.{name}.npy")
+            np.save(job / f"0.{name}.npy", np.concatenate([beats, beats[:1]]))
     variables = {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
     run("icarus", rtl, folder, job, variables, limit_s=120)
 
@@ -94,6 +98,11 @@ def test_unknown_values_fail_the_run(tmp_path: Path) -> None:
 
 def test_a_hang_ends_with_the_sites_that_wait(tmp_path: Path) -> None:
     with pytest.raises(ActcodecError, match=r"timeout after \d+ cycles in sites \['synthetic0'\]"):
+        _run_changed_job(tmp_path, "output too many")
+
+
+def test_an_input_that_is_missing_is_found_by_the_codec(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match=r"encoder: \['early_last'\]"):
         _run_changed_job(tmp_path, "input missing")
 
 
