@@ -3,6 +3,10 @@
 An image is a list of *sections*. A section is one header word (memory number in bits 0…7, first entry in
 bits 8…31, number of entries in bits 32…63) and then its entries, each in ⌈entry bits / word_bits⌉ words, least
 significant word first. Entries lie in the memories in the order in which the schedule uses them.
+
+The AXI shell takes the images of both directions through one port: *framed*, one header word before the image
+(the letters ACT in bits 0…23, direction in bits 24…27, bank in bits 28…31, number of words that follow in
+bits 32…63).
 """
 
 from __future__ import annotations
@@ -31,6 +35,14 @@ from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, enco
 
 LAYOUT = 2
 """Version of the memories' layout; counts up whenever the same tables give another image."""
+
+IMAGE_DIRECTIONS = ("encoder", "decoder")
+"""Directions by their number in the header of a framed image."""
+IMAGE_MAGIC = int.from_bytes(b"ACT", "little")
+IMAGE_MAGIC_BITS = 24
+IMAGE_DIRECTION_BITS = 4
+IMAGE_BANK_BITS = 4
+IMAGE_COUNT_BITS = 32
 
 HEADER_MEMORY_BITS = 8
 HEADER_FIRST_BITS = 24
@@ -211,6 +223,18 @@ def decoder_image(params: CodecParams, sites: Sequence[SiteTable]) -> NDArray[np
     for site in sites:
         _fill_decoder(fill, site)
     return _words(fill, params)
+
+
+def framed_image(direction: str, image: NDArray[np.uint8], bank: int = 0) -> NDArray[np.uint8]:
+    """The words (N, word_bytes) of a direction's image behind the header that the AXI shell wants before it."""
+    header = (
+        IMAGE_MAGIC
+        | IMAGE_DIRECTIONS.index(direction) << IMAGE_MAGIC_BITS
+        | bank << (IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS)
+        | len(image) << (IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS + IMAGE_BANK_BITS)
+    )
+    first = np.frombuffer(header.to_bytes(image.shape[1], "little"), dtype=np.uint8)
+    return np.concatenate([first[None], image])
 
 
 def to_hex(image: NDArray[np.uint8]) -> str:
