@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, unsigned
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect
 
 from actcodec.params import MAX_WIDTH, CodecParams
-from actcodec.tables.records import bits_for, decoder_records
+from actcodec.tables.records import decoder_records
 from actcodec_rtl.component import Block
-from actcodec_rtl.counters import Counters, counters_layout
+from actcodec_rtl.counters import Counters
 from actcodec_rtl.decoder_array import DecoderArray
 from actcodec_rtl.decoder_bias import DecoderBias
 from actcodec_rtl.dispatcher import Dispatcher
 from actcodec_rtl.extractor import Extractor
+from actcodec_rtl.interface import direction_ports
 from actcodec_rtl.layouts import beat_layout, word_layout
 from actcodec_rtl.restorer import Restorer
 from actcodec_rtl.skid import SkidBuffer
@@ -48,15 +49,7 @@ class Decoder(Block):
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
-        super().__init__(
-            {
-                "load": In(stream.Signature(unsigned(params.word_bits))),
-                "start": In(stream.Signature(unsigned(bits_for(params.max_sites - 1)))),
-                "i": In(stream.Signature(word_layout(params))),
-                "o": Out(stream.Signature(beat_layout(params))),
-                "counters": Out(counters_layout()),
-            }
-        )
+        super().__init__(direction_ports(params, word_layout(params), beat_layout(params)))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -73,8 +66,14 @@ class Decoder(Block):
         m.submodules.restorer = restorer = Restorer(p)
         m.submodules.skid_out = skid_out = SkidBuffer(beat_layout(p))
         m.submodules.event_counters = count = Counters(p.codes_per_cycle * MAX_WIDTH)
-        connect(m, wiring.flipped(self.load), store.load)
-        connect(m, wiring.flipped(self.start), dispatcher.start)
+        m.d.comb += [
+            store.load.valid.eq(self.load.valid),
+            store.load.payload.eq(self.load.payload.data),
+            self.load.ready.eq(store.load.ready),
+            dispatcher.start.valid.eq(self.start.valid),
+            dispatcher.start.payload.eq(self.start.payload.site),
+            self.start.ready.eq(dispatcher.start.ready),
+        ]
         connect(m, dispatcher.work, walker.command)
         connect(m, dispatcher.codes, code_walker.command)
         store.connect_reads(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, unsigned
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect
 
 from actcodec.params import MAX_WIDTH, CodecParams
-from actcodec.tables.records import bits_for, encoder_records
+from actcodec.tables.records import encoder_records
 from actcodec_rtl.component import Block
-from actcodec_rtl.counters import Counters, counters_layout
+from actcodec_rtl.counters import Counters
 from actcodec_rtl.dispatcher import Dispatcher
 from actcodec_rtl.encoder_array import EncoderArray
 from actcodec_rtl.encoder_bias import EncoderBias
+from actcodec_rtl.interface import direction_ports
 from actcodec_rtl.layouts import beat_layout, word_layout
 from actcodec_rtl.packer import Packer
 from actcodec_rtl.quantizer import Quantizer
@@ -49,15 +50,7 @@ class Encoder(Block):
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
-        super().__init__(
-            {
-                "load": In(stream.Signature(unsigned(params.word_bits))),
-                "start": In(stream.Signature(unsigned(bits_for(params.max_sites - 1)))),
-                "i": In(stream.Signature(beat_layout(params))),
-                "o": Out(stream.Signature(word_layout(params))),
-                "counters": Out(counters_layout()),
-            }
-        )
+        super().__init__(direction_ports(params, beat_layout(params), word_layout(params)))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -74,8 +67,14 @@ class Encoder(Block):
         m.submodules.packer = packer = Packer(p)
         m.submodules.skid_out = skid_out = SkidBuffer(word_layout(p))
         m.submodules.event_counters = count = Counters(p.codes_per_cycle * MAX_WIDTH)
-        connect(m, wiring.flipped(self.load), store.load)
-        connect(m, wiring.flipped(self.start), dispatcher.start)
+        m.d.comb += [
+            store.load.valid.eq(self.load.valid),
+            store.load.payload.eq(self.load.payload.data),
+            self.load.ready.eq(store.load.ready),
+            dispatcher.start.valid.eq(self.start.valid),
+            dispatcher.start.payload.eq(self.start.payload.site),
+            self.start.ready.eq(dispatcher.start.ready),
+        ]
         connect(m, dispatcher.work, walker.command)
         connect(m, dispatcher.codes, code_walker.command)
         store.connect_reads(

@@ -8,6 +8,8 @@ from amaranth.lib import data
 from actcodec.params import ACTIVATION_BITS, CODE_VALUE_BITS, MAX_WIDTH, SHIFT_BITS, WIDTH_BITS, CodecParams
 from actcodec.tables.records import Record, bits_for
 
+ERRORS = ("early_last", "late_last", "bad_site", "bad_window", "bad_table")
+
 
 def record_layout(record: Record) -> data.StructLayout:
     """The record as a struct, field for field; a field with a count, be it 1, becomes an array."""
@@ -16,6 +18,43 @@ def record_layout(record: Record) -> data.StructLayout:
         shape = signed(field.bits) if field.signed else unsigned(field.bits)
         members[field.name] = shape if field.count is None else data.ArrayLayout(shape, field.count)
     return data.StructLayout(members)
+
+
+def load_layout(params: CodecParams) -> data.StructLayout:
+    """A word of the table stream, the bank that its image goes to (looked at in headers), and the end of the image."""
+    return data.StructLayout({"data": params.word_bits, "bank": 1, "last": 1})
+
+
+def job_layout(params: CodecParams) -> data.StructLayout:
+    """One frame, or a window of one, to be encoded or decoded.
+
+    ``site`` and ``bank`` say which tables are used. With ``window`` = 0 the rest is not looked at: the whole frame.
+    With ``window`` = 1 the encoder encodes ``rows`` full rows and ignores the rest. The decoder decodes ``rows`` rows of
+    ``count`` positions, every ``stride``-th of the stream, the first one ``offset`` bits behind the beginning of its
+    word (`actcodec.tables.geometry.Window`); ``plane`` is the block of a block-major site, 0 of a position-major one.
+    """
+    side = bits_for(params.max_side)
+    return data.StructLayout(
+        {
+            "site": bits_for(params.max_sites - 1),
+            "bank": 1,
+            "window": 1,
+            "plane": bits_for(params.plane_depth - 1),
+            "offset": bits_for(params.word_bits - 1),
+            "count": side,
+            "stride": side,
+            "rows": side,
+        }
+    )
+
+
+def errors_layout() -> data.StructLayout:
+    """What went wrong, each a strobe of one cycle.
+
+    ``early_last`` and ``late_last``: ``last`` of the input came before, or not with, the last one of a frame.
+    ``bad_site`` and ``bad_window``: a job was refused. ``bad_table``: an image was, the rest of it is dropped.
+    """
+    return data.StructLayout({name: 1 for name in ERRORS})
 
 
 def beat_layout(params: CodecParams) -> data.StructLayout:

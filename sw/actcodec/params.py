@@ -42,7 +42,8 @@ class CodecParams(BaseModel):
 
     ``lanes`` activations enter (leave) a cycle and ``rows`` coefficients are computed in parallel, so that the
     MAC array has lanes × rows multipliers; ``codes`` of them are requantized and packed (unpacked) a cycle. Depths
-    are entries of the table memories of one direction.
+    (and ``max_sites``) are entries of the whole table memories of one direction. With two ``banks`` bank 1 begins in the
+    middle of each; tables that are loaded to bank 0 may fill all of it, those of bank 1 its half.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,6 +64,8 @@ class CodecParams(BaseModel):
     plane_depth: int = Field(default=64, ge=1, le=65536)
     step_depth: int = Field(default=512, ge=1, le=65536)
     coefficient_depth: int = Field(default=1024, ge=1, le=65536)
+    banks: Literal[1, 2] = 2
+    """Parts of every table memory that are loaded by themselves: with 2 one half is loaded while the other is used."""
     transforms: tuple[Transform, ...] = ("project", "identity", "bypass")
     orders: tuple[Order, ...] = ("position-major", "block-major")
 
@@ -78,13 +81,20 @@ class CodecParams(BaseModel):
             raise ValueError(f"codes = {self.codes} do not divide lanes = {self.lanes}")
         if self.codes is not None and self.codes * MAX_WIDTH > self.word_bits:
             raise ValueError(f"codes = {self.codes} of {MAX_WIDTH} bits do not fit word_bits = {self.word_bits}")
+        for name in ("max_sites", "plane_depth", "step_depth", "coefficient_depth"):
+            depth = getattr(self, name)
+            if self.banks > 1 and (depth < self.banks or not _is_power_of_two(depth)):
+                raise ValueError(f"{name} = {depth} cannot be halved; banks = 2 takes powers of two from 2 on")
         if "folded" in self.transforms:
             raise ValueError("transforms: 'folded' is not available in this generator")
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """The parameters as JSON values; what is left to its rule is left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The parameters as JSON values; what is left to its rule is left out, and so are two banks.
+
+        Tables name the codec that they were made for, and those of the time before banks keep their digest.
+        """
+        return self.model_dump(mode="json", exclude_none=True, exclude={"banks"} if self.banks == 2 else None)
 
     @property
     def word_bytes(self) -> int:
