@@ -60,7 +60,7 @@ class Encoder(Block):
         m.submodules.dispatcher = dispatcher = Dispatcher(p, records["site"])
         m.submodules.walker = walker = Walker(p, records["plane"], records["operation"])
         m.submodules.code_walker = code_walker = Walker(p, records["code_plane"], records["code"])
-        m.submodules.skid_in = skid_in = SkidBuffer(self.i.payload.data.shape())
+        m.submodules.skid_in = skid_in = SkidBuffer(beat_layout(p))
         m.submodules.array = array = EncoderArray(p)
         m.submodules.bias = bias = EncoderBias(p)
         m.submodules.quantizer = quantizer = Quantizer(p)
@@ -86,13 +86,18 @@ class Encoder(Block):
             code=(code_walker.entry_en, code_walker.entry_addr, bias.record),
         )
         m.d.comb += [
-            skid_in.i.valid.eq(self.i.valid),
-            skid_in.i.payload.eq(self.i.payload.data),
-            self.i.ready.eq(skid_in.i.ready),
             array.operation.valid.eq(walker.o.valid),
             walker.o.ready.eq(array.operation.ready),
         ]
-        connect(m, skid_in.o, array.i)
+        connect(m, wiring.flipped(self.i), skid_in.i)
+        m.d.comb += [
+            array.i.valid.eq(skid_in.o.valid),
+            array.i.payload.eq(skid_in.o.payload.data),
+            skid_in.o.ready.eq(array.i.ready),
+        ]
+        m.d.sync += self.errors.keep.eq(
+            skid_in.o.valid & skid_in.o.ready & (skid_in.o.payload.last_lane != array.last_lane)
+        )
         connect(m, array.o, bias.i)
         connect(m, code_walker.o, bias.step)
         connect(m, bias.o, quantizer.i)
@@ -106,6 +111,7 @@ class Encoder(Block):
             count.payload_bits.eq(quantizer.bits),
             count.input_stalls.eq(array.i.ready & ~array.i.valid),
             count.output_stalls.eq(self.o.valid & ~self.o.ready),
+            count.clear.eq(self.clear),
             self.counters.eq(count.values),
         ]
         return m

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
@@ -11,12 +10,25 @@ from amaranth.lib.wiring import In, Out
 
 from actcodec_rtl.axi.lite import register_bus
 from actcodec_rtl.component import Block
-from actcodec_rtl.registers.model import REGISTER_BITS, Place, Register, RegisterMap
+from actcodec_rtl.registers.model import Place, Register, RegisterMap
 
 
 def fields_layout(register: Register) -> data.StructLayout:
     """The fields of a register side by side, without the bits between them."""
     return data.StructLayout({field.name: field.bits for field in register.fields})
+
+
+def register_ports(register: Register, name: str) -> dict[str, wiring.Member]:
+    """Ports of a register called ``name``, seen from the bank that holds it."""
+    layout = fields_layout(register)
+    if register.fixed:
+        return {}
+    if register.access == "ro":
+        return {name: In(layout)}
+    if register.access == "w1c":
+        return {name: Out(layout), f"{name}_set": In(layout)}
+    initial = {field.name: field.reset for field in register.fields}
+    return {name: Out(layout, init=initial)}  # type: ignore[call-arg]  # the stubs leave it out
 
 
 def _word(register: Register, fields: Any) -> Value:
@@ -44,17 +56,7 @@ class RegisterBank(Block):
         self._map = registers
         members: dict[str, wiring.Member] = {"access": In(register_bus())}
         for place in registers.places():
-            layout, access = fields_layout(place.register), place.register.access
-            if place.register.fixed:
-                continue
-            if access == "ro":
-                members[place.path] = In(layout)
-            elif access == "rw":
-                members[place.path] = Out(layout, init=_initial(place.register))
-            else:
-                members[place.path] = Out(layout)
-            if access == "w1c":
-                members[f"{place.path}_set"] = In(layout)
+            members |= register_ports(place.register, place.path)
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
@@ -95,7 +97,3 @@ class RegisterBank(Block):
             else:
                 with m.If(write):
                     m.d.sync += value.eq((wanted & touched) | (value & ~touched))
-
-
-def _initial(register: Register) -> Mapping[str, int]:
-    return {field.name: field.reset for field in register.fields}

@@ -14,7 +14,7 @@ from actcodec_rtl.registers.model import ADDRESS_BITS, REGISTER_BITS, REGISTER_B
 
 
 def register_bus() -> wiring.Signature:
-    """Single accesses, seen from who asks: in the cycle of ``write`` the answer is there, that to a read address always is.
+    """Single accesses, seen from who asks: what a read address holds is always there, the answer to a write with it.
 
     Addresses are those of words; ``strobe`` says which bytes are written; ``…_error`` refuses the access.
     """

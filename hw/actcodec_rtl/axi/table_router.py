@@ -37,8 +37,8 @@ class TableRouter(Block):
 
     A packet may hold several images and ends, by TLAST, with the last word of one. What goes wrong:
 
-    * a header that is none, of a direction or bank that is not there, or of no words: *bad* in every direction, and the packet
-      is dropped up to its end;
+    * a header that is none, of a direction or bank that is not there, or of no words: *bad* in every direction, and
+      the packet is dropped up to its end;
     * TLAST inside an image: *bad*; it is the image's last word for the tables as well, so that they begin anew with the
       next packet;
     * a word with bytes that are not kept: *keep* and *bad*; it is loaded as it is.
@@ -118,7 +118,11 @@ class TableRouter(Block):
                 with m.If(axis.tvalid & axis.tlast):
                     m.next = "HEADER"
         for name, number in numbers.items():
-            mine, words, events = Signal(name=f"of_{name}"), getattr(self, f"{name}_load"), getattr(self, f"{name}_events")
+            mine, words, events = (
+                Signal(name=f"of_{name}"),
+                getattr(self, f"{name}_load"),
+                getattr(self, f"{name}_events"),
+            )
             m.d.comb += [
                 mine.eq(direction == number),
                 words.valid.eq(axis.tvalid & loading & mine),

@@ -11,4 +11,6 @@ from actcodec_rtl.registers.codec_map import codec_registers
 from actcodec_rtl.registers.document import document
 
 if __name__ == "__main__":
-    write_text(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/registers.md"), document(codec_registers(CodecParams())))
+    write_text(
+        Path(sys.argv[1] if len(sys.argv) > 1 else "docs/registers.md"), document(codec_registers(CodecParams()))
+    )

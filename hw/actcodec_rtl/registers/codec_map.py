@@ -32,7 +32,9 @@ def _fixed(name: str, offset: int, description: str, *fields: Field) -> Register
     return Register(name, offset, "ro", description, fields, fixed=True)
 
 
-def _number(name: str, offset: int, access: Access, description: str, bits: int = REGISTER_BITS, reset: int = 0) -> Register:
+def _number(
+    name: str, offset: int, access: Access, description: str, bits: int = REGISTER_BITS, reset: int = 0
+) -> Register:
     return Register(name, offset, access, description, (Field("value", 0, bits, description, reset),))
 
 
@@ -116,7 +118,14 @@ def _global_registers(p: CodecParams, directions: tuple[str, ...], digest: int) 
             0x44,
             "wo",
             "Reset of all but the AXI4-Lite port and the rw and w1c registers.",
-            (Field("core", 0, 1, "Drop frames, jobs, counters and tables; outputs fall silent in the middle of a frame."),),
+            (
+                Field(
+                    "core",
+                    0,
+                    1,
+                    "Drop frames, jobs, counters and tables; outputs fall silent in the middle of a frame.",
+                ),
+            ),
         ),
         Register(
             "irq_pending",
@@ -180,7 +189,9 @@ def _direction_registers() -> tuple[Register, ...]:
         _number("job_count", 0x18, "rw", "Positions of a row."),
         _number("job_stride", 0x1C, "rw", "Every stride-th position of a row is decoded.", reset=1),
         _number("job_rows", 0x20, "rw", "Rows of the window."),
-        Register("start", 0x24, "wo", "Queues the job.", (Field("push", 0, 1, "1: queue what the JOB registers say."),)),
+        Register(
+            "start", 0x24, "wo", "Queues the job.", (Field("push", 0, 1, "1: queue what the JOB registers say."),)
+        ),
         Register(
             "counter_control",
             0x28,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from actcodec_rtl.registers.model import Register, RegisterGroup, RegisterMap
+from actcodec_rtl.registers.model import RegisterGroup, RegisterMap
 
 _HEAD = """\
 # Registers of the AXI shell
@@ -12,8 +12,8 @@ _HEAD = """\
 <!-- Written by `python -m actcodec_rtl.registers`; a test compares. -->
 
 `actcodec_axi` has 32-bit registers on its AXI4-Lite port `s_axil`, in 4 KiB. They are described once, in
-`actcodec_rtl.registers.codec_map`; the RTL, this page, `actcodec_regs.h` and `registers.json` come from there. How they are
-used is in [axi.md](axi.md).
+`actcodec_rtl.registers.codec_map`; the RTL, this page, `actcodec_regs.h` and `registers.json` come from there. How they
+are used is in [axi.md](axi.md).
 
 | access | meaning |
 |---|---|
@@ -22,14 +22,10 @@ used is in [axi.md](axi.md).
 | w1c | set by hardware, cleared by writing 1; a bit that is set in the cycle in which it is cleared stays set |
 | wo | writing 1 does something once; reads 0 |
 
-Reads and writes of any other address are answered with SLVERR. Byte strobes are honoured. Reserved bits read 0, and writes to
-them do nothing. *build* is a value that differs from build to build: the parameters of [rtl.md](rtl.md). Builds of one
-direction have the registers of that direction only.
+Reads and writes of any other address are answered with SLVERR. Byte strobes are honoured. Reserved bits read 0, and
+writes to them do nothing. *build* is a value that differs from build to build: the parameters of [rtl.md](rtl.md).
+Builds of one direction have the registers of that direction only.
 """
-
-
-def _reset(register: Register, values_of_the_build: bool) -> str:
-    return "build" if values_of_the_build else f"0x{register.reset:08x}"
 
 
 def _group(group: RegisterGroup) -> Iterator[str]:
@@ -41,9 +37,10 @@ def _group(group: RegisterGroup) -> Iterator[str]:
     yield "|---:|---|---|---|---:|---|---|"
     for register in group.registers:
         of_the_build = register.fixed and register.name not in ("id", "version")
+        reset = "build" if of_the_build else f"0x{register.reset:08x}"
         for number, field in enumerate(register.fields):
             left = (
-                f"| 0x{register.offset:03x} | {register.name.upper()} | {register.access} | {_reset(register, of_the_build)} |"
+                f"| 0x{register.offset:03x} | {register.name.upper()} | {register.access} | {reset} |"
                 if number == 0
                 else "| | | | |"
             )

@@ -12,7 +12,8 @@ REGISTER_BYTES = REGISTER_BITS // 8
 ADDRESS_BITS = 12
 
 Access = Literal["ro", "rw", "w1c", "wo"]
-"""ro: the hardware's value. rw: what software wrote. w1c: set by hardware, cleared by writing 1. wo: a pulse, reads 0."""
+"""ro: the hardware's value. rw: what software wrote. w1c: set by hardware, cleared by writing 1. wo: a pulse, reads 0.
+"""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from actcodec.tables.program import (
 )
 from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, encoder_records
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the memories' layout; counts up whenever the same tables give another image."""
 
 IMAGE_DIRECTIONS = ("encoder", "decoder")
@@ -150,7 +150,7 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
     exact = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
     bias = np.array([_wrap(int(b), site.params.acc_bits) for b in exact])
     for number, plane in enumerate(site.planes):
-        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1)
+        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1, last_lane=0)
     _add_code_planes(
         fill,
         site,
@@ -177,6 +177,7 @@ def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
                 zero=info.zero,
                 low=info.low,
                 high=info.high,
+                last_lane=len(channels) - 1,
             )
     _add_code_planes(
         fill,
