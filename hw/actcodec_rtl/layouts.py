@@ -29,8 +29,8 @@ def job_layout(params: CodecParams) -> data.StructLayout:
     """One frame, or a window of one, to be encoded or decoded.
 
     ``site`` and ``bank`` say which tables are used. With ``window`` = 0 the rest is not looked at: the whole frame.
-    With ``window`` = 1 the encoder encodes ``rows`` full rows and ignores the rest. The decoder decodes ``rows`` rows of
-    ``count`` positions, every ``stride``-th of the stream, the first one ``offset`` bits behind the beginning of its
+    With ``window`` = 1 the encoder encodes ``rows`` full rows and ignores the rest. The decoder decodes ``rows`` rows
+    of ``count`` positions, every ``stride``-th of the stream, the first one ``offset`` bits behind the beginning of its
     word (`actcodec.tables.geometry.Window`); ``plane`` is the block of a block-major site, 0 of a position-major one.
     """
     side = bits_for(params.max_side)

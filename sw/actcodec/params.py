@@ -42,8 +42,8 @@ class CodecParams(BaseModel):
 
     ``lanes`` activations enter (leave) a cycle and ``rows`` coefficients are computed in parallel, so that the
     MAC array has lanes × rows multipliers; ``codes`` of them are requantized and packed (unpacked) a cycle. Depths
-    (and ``max_sites``) are entries of the whole table memories of one direction. With two ``banks`` bank 1 begins in the
-    middle of each; tables that are loaded to bank 0 may fill all of it, those of bank 1 its half.
+    (and ``max_sites``) are entries of the whole table memories of one direction. With two ``banks`` bank 1 begins in
+    the middle of each; tables that are loaded to bank 0 may fill all of it, those of bank 1 its half.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
