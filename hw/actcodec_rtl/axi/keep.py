@@ -11,7 +11,7 @@ from actcodec_rtl.component import Block
 
 def keep_up_to(last: Value, count: int) -> Value:
     """``count`` bits, ones up to bit number ``last``."""
-    return Cat(last >= bit for bit in range(count))
+    return Cat(Const(1, 1), *(last >= bit for bit in range(1, count)))
 
 
 class KeepDecoder(Block):

@@ -93,7 +93,7 @@ def _global_registers(p: CodecParams, directions: tuple[str, ...], digest: int) 
             Field("max_channels", 0, 16, "Most channels.", p.max_channels),
             Field("max_coefficients", 16, 16, "Most coefficients.", p.max_coefficients),
         ),
-        _fixed("max_sites", 0x1C, "Sites.", Field("value", 0, 32, "Most sites of a bank.", p.max_sites)),
+        _fixed("max_sites", 0x1C, "Sites.", Field("value", 0, 32, "Parameter `max_sites`.", p.max_sites)),
         _fixed("max_side", 0x20, "Height and width.", Field("value", 0, 32, "Largest height or width.", p.max_side)),
         *(
             _fixed(name, offset, "Depth of table memories.", Field("value", 0, 32, f"Parameter `{name}`.", value))

@@ -30,7 +30,7 @@ Builds of one direction have the registers of that direction only.
 
 def _group(group: RegisterGroup) -> Iterator[str]:
     instances = [(name, base) for name, base in group.bases if name]
-    yield f"\n## {group.description}\n"
+    yield f"\n## {group.description.rstrip('.')}\n"
     if instances:
         yield "Offsets from " + ", ".join(f"{name} 0x{base:03x}" for name, base in instances) + ".\n"
     yield "| offset | register | access | reset | bits | field | meaning |"
