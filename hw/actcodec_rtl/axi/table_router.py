@@ -69,7 +69,7 @@ class TableRouter(Block):
             axis.tdata[: IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS + IMAGE_BANK_BITS + IMAGE_COUNT_BITS],
         )
         numbers = {name: IMAGE_DIRECTIONS.index(name) for name in self._directions}
-        direction, bank = register(IMAGE_DIRECTION_BITS, "direction"), register(1, "bank")
+        direction, bank = register(IMAGE_DIRECTION_BITS, "direction"), Signal(IMAGE_BANK_BITS)
         remaining = register(IMAGE_COUNT_BITS, "remaining")
         sound = register(1, "sound")
         kept, known, takes, ends = Signal(), Signal(), Signal(), Signal()
