@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CODE_VALUE_BITS, COEFFICIENT_BITS, CodecParams
 from actcodec.tables.records import bits_for, decoder_records
+from actcodec_rtl.banks import in_bank
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import channels_layout, record_layout, values_layout
 from actcodec_rtl.operands import take_operands
@@ -19,10 +20,11 @@ class DecoderArray(Block):
         dense       acc_lane = Σ_operations Σ_r matrix[r][lane]·value[r]                 r < rows
         diagonal    acc_lane = matrix[0][lane]·value[lane mod codes]      lanes of the operation's part
 
-    Ports: ``operation``, stream of the decoder's operation records, ``last`` of the frame beside it (``closes``);
-    ``i``, stream of `values_layout`, of which an operation takes one where it is ``fresh``; ``o``, stream of
-    `channels_layout`, one for every operation marked ``last``; ``beat_en`` and ``beat_addr`` read the beat's record,
-    which is on the memory's output together with the accumulators on ``o``.
+    Ports: ``operation``, stream of the decoder's operation records, beside it ``last`` of the frame (``closes``) and
+    the ``bank`` that its pointer to a beat's record counts from; ``i``, stream of `values_layout`, of which an
+    operation takes one where it is ``fresh``; ``o``, stream of `channels_layout`, one for every operation marked
+    ``last``; ``beat_en`` and ``beat_addr`` read the beat's record, which is on the memory's output together with the
+    accumulators on ``o``.
 
     One operation a cycle, in four stages: operation, products, sums over the codes, accumulators.
     They stand still while a result is not taken.
@@ -37,6 +39,7 @@ class DecoderArray(Block):
             {
                 "operation": In(stream.Signature(record_layout(records["operation"]))),
                 "closes": In(1),
+                "bank": In(1),
                 "i": In(stream.Signature(values_layout(params))),
                 "o": Out(stream.Signature(channels_layout(params))),
                 "beat_en": Out(1),
@@ -67,17 +70,23 @@ class DecoderArray(Block):
         kept = p.groups_per_block if p.beats_per_block > 1 else 0
         operands = take_operands(m, self.operation, self.i, advance, kept)
         present, value, fire = operands.operation, operands.value, operands.fire
-        present_closes = register(1, "present_closes")
+        present_closes, present_bank = register(1, "present_closes"), register(1, "present_bank")
         with m.If(self.operation.ready):
-            m.d.sync += present_closes.eq(self.closes)
+            m.d.sync += [present_closes.eq(self.closes), present_bank.eq(self.bank)]
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
         product = [
             [register(signed(product_bits), f"product_{lane}_{r}") for r in range(rows)] for lane in range(lanes)
         ]
         with m.If(advance):
-            m.d.sync += [multiply_valid.eq(fire), multiply.closes.eq(present_closes)]
-            m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control if name != "closes"]
+            m.d.sync += [
+                multiply_valid.eq(fire),
+                multiply.closes.eq(present_closes),
+                multiply.step.eq(in_bank(p, present.step, present_bank)),
+            ]
+            m.d.sync += [
+                getattr(multiply, name).eq(getattr(present, name)) for name in ("first", "last", "diagonal", "part")
+            ]
             for lane in range(lanes):
                 for r in range(rows):
                     factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])

@@ -1,63 +1,157 @@
-"""The dispatcher: turns the number of a site into commands for both walkers of a direction."""
+"""The dispatcher: turns jobs into commands for both walkers of a direction, or refuses them."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import stream
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
 from actcodec.tables.records import Record, bits_for
-from actcodec_rtl.component import Block
-from actcodec_rtl.layouts import record_layout
+from actcodec_rtl.banks import in_bank
+from actcodec_rtl.component import Block, register
+from actcodec_rtl.layouts import job_layout, record_layout
 from actcodec_rtl.walker import command_layout
+
+FLIGHT_BITS = 4
+"""Bits of the number of frames that are under way; no job is taken while it is full."""
 
 
 class Dispatcher(Block):
-    """Reads a site's record and commands a frame of it: to the MAC array's walker and to that of the codes.
+    """Takes a job, reads its site, and commands a frame of it to the MAC array's walker and to that of the codes.
 
-    A site that stores nothing is commanded to the MAC array only. Ports: ``start``, stream of site numbers; read port
-    of the memory of sites; ``work`` and ``codes``, streams of `command_layout`. The next start is taken while the
-    walkers go through the frame before. Latency: commands are valid in the cycle after the start is taken.
+    With a ``window`` record (decoder) a window is some positions of some rows of one plane, whose codes are looked up;
+    without one (encoder) it is a stripe of full rows. What stores nothing is commanded to the MAC array only. In the
+    encoder no output tells then that the frame is done, so it runs alone.
+
+    Ports: ``start``, stream of `job_layout`; ``site`` and ``site_bank`` with ``known``, asked of the store about the
+    job on ``start``; read ports of the memories of sites and of windows; ``work`` and ``codes``, streams of
+    `command_layout`; ``done``, in: a frame has ended; ``busy``, out: frames are under way; ``silent``, out: one that
+    stores nothing is (encoder); ``bad_site`` and ``bad_window``, strobes: a job was refused.
+
+    Latency: commands are valid in the cycle after the start is taken, those of the decoder's windows two cycles later.
+    The next start is taken while the walkers go through the frame before.
     """
 
-    def __init__(self, params: CodecParams, site: Record) -> None:
-        command = stream.Signature(command_layout(params))
-        super().__init__(
-            {
-                "start": In(stream.Signature(unsigned(bits_for(params.max_sites - 1)))),
-                "site_en": Out(1),
-                "site_addr": Out(unsigned(bits_for(site.depth - 1))),
-                "site_data": In(record_layout(site)),
-                "work": Out(command),
-                "codes": Out(command),
+    def __init__(self, params: CodecParams, site: Record, window: Record | None = None) -> None:
+        self._params, self._looks_up = params, window is not None
+        number = unsigned(bits_for(params.max_sites - 1))
+        members: dict[str, wiring.Member] = {
+            "start": In(stream.Signature(job_layout(params))),
+            "site": Out(number),
+            "site_bank": Out(1),
+            "known": In(1),
+            "site_en": Out(1),
+            "site_addr": Out(number),
+            "site_data": In(record_layout(site)),
+            "work": Out(stream.Signature(command_layout(params))),
+            "codes": Out(stream.Signature(command_layout(params, seeks=self._looks_up))),
+            "done": In(1),
+            "busy": Out(1),
+            "silent": Out(1),
+            "bad_site": Out(1),
+            "bad_window": Out(1),
+        }
+        if window is not None:
+            members |= {
+                "window_en": Out(1),
+                "window_addr": Out(unsigned(bits_for(window.depth - 1))),
+                "window_data": In(record_layout(window)),
             }
-        )
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        site = self.site_data
+        offer, site = self.start.payload, self.site_data
+        job, known = register(job_layout(self._params), "job"), register(1, "job_known")
+        # The cycle in which the site's entry is there for the first time.
+        checked = Signal()
         work_waits, codes_wait = Signal(), Signal()
-        idle = Signal()
+        flight = Signal(FLIGHT_BITS)
+        accept, refused = Signal(), Signal()
         m.d.comb += [
-            idle.eq(~self.work.valid & ~self.codes.valid),
-            self.start.ready.eq(idle),
-            self.site_en.eq(self.start.valid & idle),
-            self.site_addr.eq(self.start.payload),
-            self.work.valid.eq(work_waits),
-            self.codes.valid.eq(codes_wait & site.coded),
+            self.site.eq(offer.site),
+            self.site_bank.eq(offer.bank),
+            self.site_addr.eq(in_bank(self._params, offer.site, offer.bank)),
+            self.start.ready.eq(~work_waits & ~self.codes.valid & ~self.silent & ~flight.all()),
+            accept.eq(self.start.valid & self.start.ready),
+            self.site_en.eq(accept),
+            self.bad_site.eq(checked & ~known),
+            self.bad_window.eq(checked & known & job.window & self._impossible(job)),
+            refused.eq(self.bad_site | self.bad_window),
+            self.busy.eq(flight != 0),
         ]
-        for command, plane in ((self.work, site.plane), (self.codes, site.code_plane)):
-            m.d.comb += [
-                command.payload.plane.eq(plane),
-                command.payload.last_x.eq(site.last_x),
-                command.payload.last_y.eq(site.last_y),
-            ]
-        with m.If(self.site_en):
-            m.d.sync += [work_waits.eq(1), codes_wait.eq(1)]
+        m.d.sync += [checked.eq(accept), flight.eq(flight + accept - self.done - refused)]
+        with m.If(accept):
+            m.d.sync += [job.eq(offer), known.eq(self.known), work_waits.eq(1), codes_wait.eq(1)]
+        with m.Elif(refused):
+            m.d.sync += [work_waits.eq(0), codes_wait.eq(0)]
         with m.Else():
-            with m.If(self.work.ready):
+            with m.If(self.work.valid & self.work.ready):
                 m.d.sync += work_waits.eq(0)
-            with m.If(self.codes.ready):
+            with m.If(self.codes.valid & self.codes.ready):
                 m.d.sync += codes_wait.eq(0)
+
+        for command in (self.work.payload, self.codes.payload):
+            m.d.comb += [
+                command.last_y.eq(Mux(job.window, job.rows - 1, site.last_y)),
+                command.bank.eq(job.bank),
+            ]
+        if self._looks_up:
+            self._command_window(m, job, checked, work_waits & ~refused, codes_wait & ~refused)
+        else:
+            self._command_frame(m, work_waits & ~refused, codes_wait & ~refused, flight)
         return m
+
+    def _impossible(self, job: Any) -> Value:
+        """Whether there is no such window."""
+        nothing: Value = job.rows == 0
+        if self._looks_up:
+            nothing = nothing | (job.count == 0) | (job.stride == 0) | (job.plane > self.site_data.last_plane)
+        return nothing
+
+    def _command_frame(self, m: Module, work_waits: Value, codes_wait: Value, flight: Signal) -> None:
+        """The encoder's commands: all planes, in full width."""
+        site, bank = self.site_data, self.work.payload.bank
+        m.d.comb += [
+            self.work.valid.eq(work_waits & (site.coded | (flight == 1))),
+            self.codes.valid.eq(codes_wait & site.coded),
+            self.work.payload.plane.eq(in_bank(self._params, site.plane, bank)),
+            self.codes.payload.plane.eq(in_bank(self._params, site.code_plane, bank)),
+            self.work.payload.last_x.eq(site.last_x),
+            self.codes.payload.last_x.eq(site.last_x),
+        ]
+        with m.If(self.work.valid & self.work.ready & ~site.coded):
+            m.d.sync += self.silent.eq(1)
+        with m.Elif(self.done):
+            m.d.sync += self.silent.eq(0)
+
+    def _command_window(self, m: Module, job: Any, checked: Signal, work_waits: Value, codes_wait: Value) -> None:
+        """The decoder's commands: all planes, or of one plane what the window says."""
+        site, window, bank = self.site_data, self.window_data, self.work.payload.bank
+        plane = register(len(self.window_addr), "window_plane")
+        found = Signal()
+        m.d.sync += self.window_en.eq(checked & job.window)
+        with m.If(checked):
+            m.d.sync += [plane.eq(in_bank(self._params, (site.plane + job.plane)[: len(plane)], bank)), found.eq(0)]
+        with m.If(self.window_en):
+            m.d.sync += found.eq(1)
+        there = Mux(job.window, found & ~checked, 1)
+        m.d.comb += [
+            self.window_addr.eq(plane),
+            self.work.valid.eq(work_waits & there),
+            self.codes.valid.eq(codes_wait & there & Mux(job.window, window.coded, site.coded)),
+            self.work.payload.plane.eq(Mux(job.window, plane, in_bank(self._params, site.plane, bank))),
+            self.codes.payload.plane.eq(
+                in_bank(self._params, Mux(job.window, window.code_plane, site.code_plane), bank)
+            ),
+            self.codes.payload.skip.eq(Mux(job.window, job.stride - 1, 0)),
+            self.codes.payload.offset.eq(Mux(job.window, job.offset, 0)),
+        ]
+        for command in (self.work.payload, self.codes.payload):
+            m.d.comb += [
+                command.last_x.eq(Mux(job.window, job.count - 1, site.last_x)),
+                command.single.eq(job.window),
+            ]

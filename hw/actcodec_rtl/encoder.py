@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect
 
@@ -13,6 +13,7 @@ from actcodec_rtl.counters import Counters
 from actcodec_rtl.dispatcher import Dispatcher
 from actcodec_rtl.encoder_array import EncoderArray
 from actcodec_rtl.encoder_bias import EncoderBias
+from actcodec_rtl.frame_guard import FrameGuard
 from actcodec_rtl.interface import direction_ports
 from actcodec_rtl.layouts import beat_layout, word_layout
 from actcodec_rtl.packer import Packer
@@ -23,27 +24,17 @@ from actcodec_rtl.walker import Walker
 
 
 class Encoder(Block):
-    """Encodes one frame of a site for every start command.
+    """Encodes one frame of a site, or a stripe of some rows, for every job.
 
         acc_k = Σ_c P[k,c]·x_c        code_k = clamp(round_shift(acc_k + bias_k, s_k), 0, 2^b_k − 1)
 
     by the operations and records of `actcodec.tables.program`; the zero point is in the bias. Codes leave in table
     order, least significant bit first, rows of the image padded to the pitch.
 
-    Ports (all streams are valid/ready, payload stable while valid is not answered)
-    -----
-    load
-        Table stream, bus words (`actcodec.tables.image`), always ready.
-    start
-        Number of the site to encode one frame of. Its tables must be loaded. The next one is taken while a frame runs.
-    i
-        Activations (`beat_layout`): block by block, ``lanes`` a beat, a block's last beat filled up with anything.
-        Position-major sites: all blocks of a position, then the next; block-major sites: block 0 of all
-        positions first. ``last`` is not looked at: the site's geometry tells the end.
-    o
-        Words of the stream (`word_layout`), ``last`` on the frame's last one.
-    counters
-        `counters_layout`.
+    Ports: `direction_ports`. ``i``: activations (`beat_layout`), block by block, ``lanes`` a beat, a block's last beat
+    filled up with anything. Position-major sites: all blocks of a position, then the next; block-major sites: block 0
+    of all positions first. ``o``: words of the stream (`word_layout`). A site that stores nothing takes its frame and
+    gives no word.
 
     Cycles: `actcodec.tables.cycles.encode_cycles`; all outputs come from registers.
     """
@@ -61,22 +52,22 @@ class Encoder(Block):
         m.submodules.walker = walker = Walker(p, records["plane"], records["operation"])
         m.submodules.code_walker = code_walker = Walker(p, records["code_plane"], records["code"])
         m.submodules.skid_in = skid_in = SkidBuffer(beat_layout(p))
+        m.submodules.guard = guard = FrameGuard(beat_layout(p))
         m.submodules.array = array = EncoderArray(p)
         m.submodules.bias = bias = EncoderBias(p)
         m.submodules.quantizer = quantizer = Quantizer(p)
         m.submodules.packer = packer = Packer(p)
         m.submodules.skid_out = skid_out = SkidBuffer(word_layout(p))
         m.submodules.event_counters = count = Counters(p.codes_per_cycle * MAX_WIDTH)
-        m.d.comb += [
-            store.load.valid.eq(self.load.valid),
-            store.load.payload.eq(self.load.payload.data),
-            self.load.ready.eq(store.load.ready),
-            dispatcher.start.valid.eq(self.start.valid),
-            dispatcher.start.payload.eq(self.start.payload.site),
-            self.start.ready.eq(dispatcher.start.ready),
-        ]
+        connect(m, wiring.flipped(self.load), store.load)
+        connect(m, wiring.flipped(self.start), dispatcher.start)
         connect(m, dispatcher.work, walker.command)
         connect(m, dispatcher.codes, code_walker.command)
+        m.d.comb += [
+            store.site.eq(dispatcher.site),
+            store.site_bank.eq(dispatcher.site_bank),
+            dispatcher.known.eq(store.known),
+        ]
         store.connect_reads(
             m,
             site=(dispatcher.site_en, dispatcher.site_addr, dispatcher.site_data),
@@ -87,17 +78,16 @@ class Encoder(Block):
         )
         m.d.comb += [
             array.operation.valid.eq(walker.o.valid),
+            array.closes.eq(walker.o.payload.last),
             walker.o.ready.eq(array.operation.ready),
+            array.i.valid.eq(guard.o.valid),
+            array.i.payload.eq(guard.o.payload.data),
+            guard.o.ready.eq(array.i.ready),
+            guard.wants.eq(array.i.ready),
+            guard.ends.eq(array.ends),
         ]
         connect(m, wiring.flipped(self.i), skid_in.i)
-        m.d.comb += [
-            array.i.valid.eq(skid_in.o.valid),
-            array.i.payload.eq(skid_in.o.payload.data),
-            skid_in.o.ready.eq(array.i.ready),
-        ]
-        m.d.sync += self.errors.keep.eq(
-            skid_in.o.valid & skid_in.o.ready & (skid_in.o.payload.last_lane != array.last_lane)
-        )
+        connect(m, skid_in.o, guard.i)
         connect(m, array.o, bias.i)
         connect(m, code_walker.o, bias.step)
         connect(m, bias.o, quantizer.i)
@@ -105,6 +95,28 @@ class Encoder(Block):
         connect(m, packer.o, skid_out.i)
         connect(m, skid_out.o, wiring.flipped(self.o))
 
+        ended = Signal()
+        m.d.comb += [
+            ended.eq((self.o.valid & self.o.ready & self.o.payload.last) | (dispatcher.silent & array.ends)),
+            dispatcher.done.eq(ended),
+            self.busy.eq(dispatcher.busy),
+        ]
+        m.d.sync += [
+            self.done.eq(ended),
+            self.errors.early_last.eq(guard.early),
+            self.errors.late_last.eq(guard.late),
+            self.errors.bad_site.eq(dispatcher.bad_site),
+            self.errors.bad_window.eq(dispatcher.bad_window),
+            self.errors.bad_table.eq(store.bad),
+            # A beat that is really taken, and not one that the guard makes up or drops.
+            self.errors.keep.eq(
+                skid_in.o.valid
+                & skid_in.o.ready
+                & guard.o.valid
+                & guard.o.ready
+                & (skid_in.o.payload.last_lane != array.last_lane)
+            ),
+        ]
         m.d.comb += [
             count.beats.eq(self.i.valid & self.i.ready),
             count.words.eq(self.o.valid & self.o.ready),

@@ -22,10 +22,11 @@ class Extractor(Block):
 
     Ports: ``i``, stream of words; ``step``, stream of `walker.step_layout` with ``record``, the code record on the
     memory's output; ``o``, stream of `values_layout`, a group of codes; slots without a code hold anything;
-    ``bits``, payload bits taken in this cycle; ``starved``, 1 where words are waited for.
+    ``bits``, payload bits taken in this cycle; ``starved``, 1 where words are waited for; ``ends``, strobe: the frame
+    needs no more words, and ``surplus``: it has been given one too many, which is dropped.
 
     One record or padding a cycle in three stages, record, window and group; a record waits in the window while the
-    group before it is not taken. Padding does not pass through window and group.
+    group before it is not taken. Padding, and records that are dropped, do not pass through window and group.
     """
 
     def __init__(self, params: CodecParams) -> None:
@@ -33,11 +34,13 @@ class Extractor(Block):
         super().__init__(
             {
                 "i": In(stream.Signature(word_layout(params))),
-                "step": In(stream.Signature(step_layout())),
+                "step": In(stream.Signature(step_layout(params))),
                 "record": In(record_layout(decoder_records(params)["code"])),
                 "o": Out(stream.Signature(values_layout(params))),
                 "bits": Out(range(params.codes_per_cycle * MAX_WIDTH + 1)),
                 "starved": Out(1),
+                "ends": Out(1),
+                "surplus": Out(1),
             }
         )
 
@@ -49,22 +52,27 @@ class Extractor(Block):
         connect(m, wiring.flipped(self.i), unpacker.i)
 
         count = Signal(bits_for(p.word_bits))
-        fire, enough, moves = Signal(), Signal(), Signal()
+        fire, enough, moves, passes = Signal(), Signal(), Signal(), Signal()
         window, window_valid, window_first = register(codes * MAX_WIDTH, "window"), Signal(), Signal(init=1)
         window_record = register(record.shape(), "window_record")
         m.d.comb += [
             # What is left of a begun word is there.
             count.eq(Mux(step.pad, Mux(step.whole, p.word_bits, 0), record.count)),
             enough.eq(unpacker.level >= count),
-            step_ready.eq(enough & (step.pad | ~window_valid | moves)),
+            passes.eq(~step.pad & ~step.drop),
+            step_ready.eq(enough & (~passes | ~window_valid | moves)),
             fire.eq(step_valid & step_ready),
             unpacker.take.eq(fire),
             unpacker.align.eq(step.pad & ~step.whole),
             unpacker.count.eq(count),
-            self.bits.eq(Mux(fire & ~step.pad, record.count, 0)),
+            unpacker.begin.eq(step.place),
+            unpacker.ends.eq(self.ends),
+            self.bits.eq(Mux(fire & passes, record.count, 0)),
             self.starved.eq(step_valid & ~enough),
+            self.ends.eq(fire & step.last),
+            self.surplus.eq(unpacker.surplus),
         ]
-        with m.If(fire & ~step.pad):
+        with m.If(fire & passes):
             m.d.sync += [window_valid.eq(1), window.eq(unpacker.window), window_record.eq(record)]
         with m.Elif(moves):
             m.d.sync += window_valid.eq(0)

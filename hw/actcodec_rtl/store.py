@@ -1,32 +1,41 @@
-"""The tables of one direction: its memories and the loader that fills them from the table stream."""
+"""The tables of one direction: its memories, filled from the table stream."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Value, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect
 
 from actcodec.params import CodecParams
-from actcodec.tables.image import HEADER_COUNT_BITS, HEADER_FIRST_BITS, HEADER_MEMORY_BITS
 from actcodec.tables.records import Record, bits_for
-from actcodec_rtl.component import Block, register
-from actcodec_rtl.layouts import record_layout
+from actcodec_rtl.banks import in_bank
+from actcodec_rtl.component import Block
+from actcodec_rtl.known_sites import KnownSites
+from actcodec_rtl.layouts import load_layout, record_layout
+from actcodec_rtl.loader import TableLoader
 from actcodec_rtl.memory import TableMemory
 
 
 class TableStore(Block):
-    """Memories of ``records``, written by the sections of the table stream (`actcodec.tables.image`).
+    """Memories of ``records``, written by the sections of the table stream (`TableLoader`).
 
-    Ports: ``load``, stream of bus words, always ready; for every record NAME a read port ``NAME_en``,
-    ``NAME_addr``, ``NAME_data`` with one cycle of latency that holds its output while ``NAME_en`` is 0.
-    A section for a memory number that does not exist is passed over.
+    Ports: ``load``, stream of `load_layout`, always ready; ``bad``, strobe, an image was malformed; for every record
+    NAME a read port ``NAME_en``, ``NAME_addr`` (counted from the beginning of the memory, see `banks`), ``NAME_data``
+    with one cycle of latency that holds its output while ``NAME_en`` is 0; ``site`` and ``site_bank`` with ``known``,
+    whether this site is loaded (`KnownSites`; the memory of sites is the record called ``site``).
     """
 
     def __init__(self, params: CodecParams, records: dict[str, Record]) -> None:
         self._params, self._records = params, records
-        members: dict[str, wiring.Member] = {"load": In(stream.Signature(unsigned(params.word_bits)))}
+        members: dict[str, wiring.Member] = {
+            "load": In(stream.Signature(load_layout(params))),
+            "bad": Out(1),
+            "site": In(unsigned(bits_for(params.max_sites - 1))),
+            "site_bank": In(1),
+            "known": Out(1),
+        }
         for name, record in records.items():
             members[f"{name}_en"] = In(1)
             members[f"{name}_addr"] = In(unsigned(bits_for(record.depth - 1)))
@@ -35,46 +44,35 @@ class TableStore(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word_bits = self._params.word_bits
-        most_words = max(record.words(word_bits) for record in self._records.values())
-        load = self.load.payload
-        header = data.View(
-            data.StructLayout({"memory": HEADER_MEMORY_BITS, "first": HEADER_FIRST_BITS, "count": HEADER_COUNT_BITS}),
-            load[: HEADER_MEMORY_BITS + HEADER_FIRST_BITS + HEADER_COUNT_BITS],
-        )
-        memory = register(HEADER_MEMORY_BITS, "memory")
-        address = register(HEADER_FIRST_BITS, "address")
-        remaining = Signal(HEADER_COUNT_BITS)
-        word = Signal(range(most_words + 1))
-        last_word = Signal(range(most_words + 1))
-        in_section = Signal()
-        m.d.comb += [
-            self.load.ready.eq(1),
-            in_section.eq(remaining != 0),
-        ]
-        with m.If(self.load.valid):
-            with m.If(in_section):
-                with m.If(word == last_word):
-                    m.d.sync += [word.eq(0), address.eq(address + 1), remaining.eq(remaining - 1)]
-                with m.Else():
-                    m.d.sync += word.eq(word + 1)
-            with m.Else():
-                m.d.sync += [memory.eq(header.memory), address.eq(header.first), remaining.eq(header.count)]
+        m.submodules.loader = loader = TableLoader(self._params, self._records)
+        m.submodules.known_sites = known = KnownSites(self._params)
+        connect(m, wiring.flipped(self.load), loader.load)
+        m.d.comb += self.bad.eq(loader.bad)
         for number, (name, record) in enumerate(self._records.items()):
-            words = record.words(word_bits)
-            ram = TableMemory(record, word_bits)
+            words = record.words(self._params.word_bits)
+            ram = TableMemory(record, self._params.word_bits)
             m.submodules[name] = ram
-            selected = self.load.valid & in_section & (memory == number)
-            with m.If(memory == number):
-                m.d.comb += last_word.eq(words - 1)
+            selected = loader.write & (loader.memory == number)
             m.d.comb += [
-                *(ram.write_en[n].eq(selected & (word == n)) for n in range(words)),
-                ram.write_addr.eq(address),
-                ram.write_data.eq(load),
+                *(ram.write_en[n].eq(selected & (loader.word == n)) for n in range(words)),
+                ram.write_addr.eq(in_bank(self._params, loader.address[: len(ram.write_addr)], loader.bank)),
+                ram.write_data.eq(self.load.payload.data),
                 ram.read_en.eq(getattr(self, f"{name}_en")),
                 ram.read_addr.eq(getattr(self, f"{name}_addr")),
                 Value.cast(getattr(self, f"{name}_data")).eq(ram.read_data),
             ]
+            if name == "site":
+                m.d.comb += known.adds.eq(selected)
+        m.d.comb += [
+            known.opens.eq(loader.opens),
+            known.closes.eq(loader.closes),
+            known.bank.eq(loader.bank),
+            known.reaches.eq(loader.write & loader.beyond_half),
+            known.number.eq(loader.address),
+            known.site.eq(self.site),
+            known.site_bank.eq(self.site_bank),
+            self.known.eq(known.known),
+        ]
         return m
 
     def connect_reads(self, m: Module, **ports: tuple[Value, Value, Any]) -> None:

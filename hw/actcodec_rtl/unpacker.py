@@ -17,7 +17,9 @@ class Unpacker(Block):
 
     Ports: ``i``, stream of words (`word_layout`, ``last`` is not looked at), whose valid must not depend on its ready;
     ``level``, bits that can be taken; ``window``, the next codes · 8 of them; ``take``, drop ``count`` ≤ ``level`` bits
-    in this cycle, or with ``align`` those that are left of a begun word.
+    in this cycle, or with ``align`` those that are left of a begun word; the next word is then begun at ``begin``.
+    ``ends``, with ``take``: what follows belongs to another frame; ``surplus``: a word behind the frame has been taken
+    and is dropped.
 
     As long as words are there it holds a word at the start of every cycle, so that any take of up to ``word_bits``
     bits a cycle is served without a gap.
@@ -34,6 +36,9 @@ class Unpacker(Block):
                 "take": In(1),
                 "align": In(1),
                 "count": In(unsigned(bits_for(word))),
+                "begin": In(range(word)),
+                "ends": In(1),
+                "surplus": Out(1),
             }
         )
 
@@ -52,9 +57,12 @@ class Unpacker(Block):
             reach.eq(place + self.count),
             used_up.eq(full & self.take & Mux(self.align, place != 0, reach[len(place)])),
             self.i.ready.eq(~full | used_up),
+            self.surplus.eq(Mux(self.i.ready, self.i.valid, full)),
         ]
         with m.If(self.i.ready):
-            m.d.sync += [held.eq(self.i.payload.data), full.eq(self.i.valid)]
+            m.d.sync += held.eq(self.i.payload.data)
+        with m.If(self.i.ready | self.ends):
+            m.d.sync += full.eq(self.i.valid & ~self.ends)
         with m.If(self.take):
-            m.d.sync += place.eq(Mux(self.align, 0, reach[: len(place)]))
+            m.d.sync += place.eq(Mux(self.align, self.begin, reach[: len(place)]))
         return m

@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from actcodec.params import CodecParams
 from actcodec.tables.records import PAD_WORD_BITS, Record, bits_for
+from actcodec_rtl.banks import in_bank
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout
 
 
-def command_layout(params: CodecParams) -> data.StructLayout:
-    """One frame: its first plane, and the last column and row of its positions."""
+def command_layout(params: CodecParams, *, seeks: bool = False) -> data.StructLayout:
+    """One frame: its first plane, the last column and row of its positions, the bank that its pointers count from.
+
+    With ``single`` it is of that plane only. What ``seeks`` finds the bits of a single plane's rows: each begins
+    ``offset`` bits behind the beginning of a word, and ``skip`` positions lie between two that are wanted.
+    """
     side = bits_for(params.max_side - 1)
-    return data.StructLayout({"plane": bits_for(params.plane_depth - 1), "last_x": side, "last_y": side})
+    more = {"skip": side, "offset": bits_for(params.word_bits - 1)} if seeks else {}
+    return data.StructLayout(
+        {"plane": bits_for(params.plane_depth - 1), "last_x": side, "last_y": side, "bank": 1, "single": 1, **more}
+    )
 
 
-def step_layout() -> data.StructLayout:
-    """What a walker says of an entry: ``pad`` instead of an entry, ``whole`` word of padding, ``last`` of the frame."""
-    return data.StructLayout({"pad": 1, "whole": 1, "last": 1})
+def step_layout(seeks: CodecParams | None = None) -> data.StructLayout:
+    """What a walker says of an entry: ``pad`` instead of an entry, ``whole`` word of padding, ``last`` of the frame.
+
+    Of a walker that seeks also: ``drop`` an entry of a position that is not wanted; ``place`` in the next word from
+    which to go on after a ``pad`` that fills a word up.
+    """
+    more = {} if seeks is None else {"drop": 1, "place": bits_for(seeks.word_bits - 1)}
+    return data.StructLayout({"pad": 1, "whole": 1, "last": 1, **more})
 
 
 class Walker(Block):
     """Offers, for every plane, row and position of a frame, the entries ``first … last`` of an entry memory.
 
     After every row of a plane with padding (fields ``partial`` and ``words`` of its record) come steps marked ``pad``:
-    one that fills up a word, and ``words`` of a ``whole`` word each.
+    one that fills up a word, and ``words`` of a ``whole`` word each. With ``seeks``, frames of a ``single`` plane have
+    one step of ``pad`` instead before the first row and after each, with the place at which the next row begins (0
+    after the last), and ``skip`` positions marked ``drop`` between those that are wanted.
 
     Ports: ``command``, stream of `command_layout`, held until the frame's first step is read; a read port each of the
     memory of planes (``plane_en``, ``plane_addr``, ``plane_data``) and of entries (``entry_en``, ``entry_addr``);
     ``o``, stream of `step_layout`, valid together with the entry on its memory's output, which stays there until the
-    step is taken.
+    step is taken; ``o_bank``, the bank that pointers in the entry count from.
 
     Timing: one step a cycle, without a gap between positions, rows and planes; nor between frames whose command is
     there three steps before the end of the frame before. The first step is offered ``START_LATENCY`` cycles after a
@@ -41,17 +56,19 @@ class Walker(Block):
 
     START_LATENCY = 3
 
-    def __init__(self, params: CodecParams, plane: Record, entry: Record) -> None:
+    def __init__(self, params: CodecParams, plane: Record, entry: Record, *, seeks: bool = False) -> None:
         self._params, self._pads = params, any(field.name == "words" for field in plane.fields)
+        self._seeks = seeks
         super().__init__(
             {
-                "command": In(stream.Signature(command_layout(params))),
+                "command": In(stream.Signature(command_layout(params, seeks=seeks))),
                 "plane_en": Out(1),
                 "plane_addr": Out(unsigned(bits_for(plane.depth - 1))),
                 "plane_data": In(record_layout(plane)),
                 "entry_en": Out(1),
                 "entry_addr": Out(unsigned(bits_for(entry.depth - 1))),
-                "o": Out(stream.Signature(step_layout())),
+                "o": Out(stream.Signature(step_layout(params if seeks else None))),
+                "o_bank": Out(1),
             }
         )
 
@@ -63,6 +80,7 @@ class Walker(Block):
         entry, side = len(self.entry_addr), bits_for(self._params.max_side - 1)
         first, last, final = register(entry, "first"), register(entry, "last"), register(1, "final_plane")
         last_x, last_y = register(side, "last_x"), register(side, "last_y")
+        frame_bank = register(1, "frame_bank")
         # The plane after it waits on the memory's output.
         waiting = Signal()
         waiting_is_command = Signal()
@@ -75,11 +93,15 @@ class Walker(Block):
         position_end = Signal()
         row_end = Signal()
         more_planes = Signal()
+        bank, single, is_final = Signal(), Signal(), Signal()
         m.d.comb += [
+            bank.eq(Mux(waiting_is_command, command.bank, frame_bank)),
+            single.eq(waiting_is_command & command.single),
+            is_final.eq(self.plane_data.final | single),
             free.eq(~self.o.valid | self.o.ready),
             begins.eq(waiting & (~running | plane_ends)),
             self.command.ready.eq(begins & waiting_is_command),
-            more_planes.eq(begins & ~self.plane_data.final),
+            more_planes.eq(begins & ~is_final),
             # A plane is read as soon as the output is free for it.
             self.plane_en.eq(more_planes | (~waiting & self.command.valid)),
             self.plane_addr.eq(Mux(waiting, plane_number + 1, command.plane)),
@@ -93,25 +115,27 @@ class Walker(Block):
         with m.If(begins):
             m.d.sync += [
                 running.eq(1),
-                first.eq(self.plane_data.first),
-                last.eq(self.plane_data.last),
-                final.eq(self.plane_data.final),
-                address.eq(self.plane_data.first),
+                first.eq(in_bank(self._params, self.plane_data.first, bank)),
+                last.eq(in_bank(self._params, self.plane_data.last, bank)),
+                final.eq(is_final),
+                address.eq(in_bank(self._params, self.plane_data.first, bank)),
                 x.eq(0),
                 y.eq(0),
             ]
             with m.If(waiting_is_command):
-                m.d.sync += [last_x.eq(command.last_x), last_y.eq(command.last_y)]
+                m.d.sync += [last_x.eq(command.last_x), last_y.eq(command.last_y), frame_bank.eq(command.bank)]
         with m.Elif(plane_ends):
             m.d.sync += running.eq(0)
 
         fire = Signal()
         pad, whole = Signal(), Signal()
         last_of_row = Signal()
+        # A position that is not wanted lies between two that are.
+        drop = Signal()
         m.d.comb += [
             fire.eq(running & free),
             position_end.eq(~pad & (address == last)),
-            row_end.eq(position_end & (x == last_x)),
+            row_end.eq(position_end & (x == last_x) & ~drop),
             plane_ends.eq(fire & last_of_row & (y == last_y)),
             step_last.eq(last_of_row & (y == last_y) & final),
             self.entry_en.eq(fire & ~pad),
@@ -119,12 +143,12 @@ class Walker(Block):
         ]
         with m.If(fire & ~pad & ~begins):
             m.d.sync += address.eq(Mux(position_end, first, address + 1))
-        with m.If(fire & position_end & ~begins):
+        with m.If(fire & position_end & ~drop & ~begins):
             m.d.sync += x.eq(Mux(x == last_x, 0, x + 1))
         with m.If(fire & last_of_row & ~begins):
             m.d.sync += y.eq(y + 1)
         if self._pads:
-            self._pad(m, begins, fire, row_end, pad, whole, last_of_row)
+            self._pad(m, begins, single & self._seeks, fire, row_end, pad, whole, last_of_row)
         else:
             m.d.comb += last_of_row.eq(row_end)
 
@@ -134,25 +158,34 @@ class Walker(Block):
                 self.o.payload.pad.eq(pad),
                 self.o.payload.whole.eq(whole),
                 self.o.payload.last.eq(step_last),
+                self.o_bank.eq(frame_bank),
             ]
+        if self._seeks:
+            self._seek(m, free, fire, position_end & ~row_end, drop, step_last)
         return m
 
     def _pad(
-        self, m: Module, begins: Signal, fire: Signal, row_end: Signal, pad: Signal, whole: Signal, last_of_row: Signal
+        self,
+        m: Module,
+        begins: Signal,
+        sought: Value,
+        fire: Signal,
+        row_end: Signal,
+        pad: Signal,
+        whole: Signal,
+        last_of_row: Signal,
     ) -> None:
-        """Steps of padding after a row: first what fills up a word, then whole words."""
+        """Steps of padding after a row: first what fills up a word, then whole words; and before what is sought."""
         partial, words = register(1, "partial"), register(PAD_WORD_BITS, "words")
         number = Signal(PAD_WORD_BITS)
-        in_partial, in_words = Signal(), Signal()
+        in_partial, in_words, in_search = Signal(), Signal(), Signal()
         m.d.comb += [
-            pad.eq(in_partial | in_words),
+            pad.eq(in_partial | in_words | in_search),
             whole.eq(in_words),
             last_of_row.eq(
                 (row_end & ~partial & (words == 0)) | (in_partial & (words == 0)) | (in_words & (number + 1 == words))
             ),
         ]
-        with m.If(begins):
-            m.d.sync += [partial.eq(self.plane_data.partial), words.eq(self.plane_data.words)]
         with m.If(fire):
             m.d.sync += [
                 in_partial.eq(row_end & partial),
@@ -162,4 +195,23 @@ class Walker(Block):
                     | (in_words & (number + 1 != words))
                 ),
                 number.eq(Mux(in_words, number + 1, 0)),
+                in_search.eq(0),
             ]
+        with m.If(begins):
+            m.d.sync += [
+                partial.eq(self.plane_data.partial | sought),
+                words.eq(Mux(sought, 0, self.plane_data.words)),
+                in_search.eq(sought),
+            ]
+
+    def _seek(self, m: Module, free: Value, fire: Value, passes: Value, drop: Signal, step_last: Value) -> None:
+        """Go to the position after one that ``passes``, which is wanted or not, and say where rows begin."""
+        command = self.command.payload
+        skip, offset = register(len(command.skip), "skip"), register(len(command.offset), "offset")
+        left = register(len(command.skip), "left")
+        with m.If(self.command.ready):
+            m.d.sync += [skip.eq(command.skip), offset.eq(command.offset), drop.eq(0)]
+        with m.Elif(fire & passes):
+            m.d.sync += [drop.eq(Mux(drop, left != 0, skip != 0)), left.eq(Mux(drop, left, skip) - 1)]
+        with m.If(free):
+            m.d.sync += [self.o.payload.drop.eq(drop), self.o.payload.place.eq(Mux(step_last, 0, offset))]
