@@ -335,7 +335,7 @@ class Run:
     def truth(self) -> dict[str, int]:
         """What the counters of beats, words and payload bits must have counted."""
         return {
-            "beats": sum(len(frame.beats) for frame in self.frames),
+            "beats": sum(len(frame.beats or frame.decoded) for frame in self.frames),
             "words": sum(len(frame.words) for frame in self.frames),
             "payload_bits": sum(frame.payload_bits for frame in self.frames),
         }

@@ -3,9 +3,6 @@
 Pass 1, `sites_one_by_one`: every site alone with inputs always valid and outputs always ready; measures cycles.
 Pass 2, `sites_back_to_back`: all sites without a pause, with random stalls on every port.
 
-Both simulators see the same events: inputs change after the falling edge, everything is read in the read-only
-phase that follows, and the rising edge commits what was read. A signal that is X fails the test where it is
-converted to an integer.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
+from actcodec_sim.cosim.drivers import Fields, Sink, Source, integers, mark_last
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, read_frames
 
 CLOCK_NS = 10
@@ -31,88 +29,6 @@ RESET_CYCLES = 4
 DRAIN_CYCLES = 16
 """Cycles without an output after the last one that show that nothing is left over."""
 COUNTER_FIELDS = ("beats", "words", "payload_bits", "input_stalls", "output_stalls")
-
-
-class Source:
-    """Offers payloads on a valid/ready port, each held until it is taken."""
-
-    def __init__(self, dut: Any, name: str, rng: random.Random) -> None:
-        self._valid = getattr(dut, f"{name}_valid")
-        self._ready = getattr(dut, f"{name}_ready")
-        self._payload = getattr(dut, f"{name}_payload")
-        self._rng = rng
-        self._queue: Sequence[int] = ()
-        self._stall = 0.0
-        self._offered = False
-        self.taken = 0
-        self._valid.value = 0
-
-    def begin(self, payloads: Sequence[int], stall: float) -> None:
-        """Offer these payloads next; between them wait with probability ``stall`` a cycle."""
-        self._queue, self._stall, self.taken = payloads, stall, 0
-
-    def drive(self) -> None:
-        """Set the inputs of the coming rising edge."""
-        if self._offered:
-            return
-        if self.taken < len(self._queue) and (not self._stall or self._rng.random() >= self._stall):
-            self._payload.value = self._queue[self.taken]
-            self._valid.value = 1
-            self._offered = True
-        else:
-            self._valid.value = 0
-
-    def sample(self) -> bool:
-        """Read what the coming rising edge commits; True where a payload is taken."""
-        taken = bool(int(self._ready.value)) and self._offered
-        if taken:
-            self._offered = False
-            self.taken += 1
-        return taken
-
-    @property
-    def empty(self) -> bool:
-        """Everything has been taken."""
-        return self.taken == len(self._queue)
-
-
-class Sink:
-    """Takes payloads from a valid/ready port and checks that an offered one does not change before it is taken."""
-
-    def __init__(self, dut: Any, name: str, rng: random.Random) -> None:
-        self._name = name
-        self._valid = getattr(dut, f"{name}_valid")
-        self._ready = getattr(dut, f"{name}_ready")
-        self._payload = getattr(dut, f"{name}_payload")
-        self._rng = rng
-        self._stall = 0.0
-        self._is_ready = False
-        self._waiting: int | None = None
-        self.taken: list[int] = []
-        self._ready.value = 0
-
-    def begin(self, stall: float) -> None:
-        """Forget what was taken; from now on be unready with probability ``stall`` a cycle."""
-        self._stall, self.taken = stall, []
-
-    def drive(self) -> None:
-        """Set the inputs of the coming rising edge."""
-        ready = not self._stall or self._rng.random() >= self._stall
-        if ready != self._is_ready:
-            self._ready.value = int(ready)
-            self._is_ready = ready
-
-    def sample(self) -> bool:
-        """Read what the coming rising edge commits; True where a payload is taken."""
-        if not int(self._valid.value):
-            assert self._waiting is None, f"{self._name}: valid fell before its payload was taken"
-            return False
-        payload = self._payload.value.to_unsigned()
-        assert self._waiting in (None, payload), f"{self._name}: payload changed before it was taken"
-        self._waiting = None if self._is_ready else payload
-        if self._is_ready:
-            self.taken.append(payload)
-        return self._is_ready
 
 
 class Direction:
@@ -125,19 +41,20 @@ class Direction:
         self.source = Source(dut, f"{name}_i", rng)
         self.sink = Sink(dut, f"{name}_o", rng)
         self._counters = getattr(dut, f"{name}_counters")
-        self._counter_fields = ports[f"{name}_counters"]["fields"]
-        self._last_offset = {
-            side: next(f["offset"] for f in ports[f"{name}_{side}_payload"]["fields"] if f["name"] == "last")
-            for side in ("i", "o")
-        }
-        self.image = integers(np.load(job / f"{name}.load.npy"))
+        self._fields = {port: Fields(ports[f"{name}_{port}"]) for port in ("counters", "errors")}
+        self._fields |= {port: Fields(ports[f"{name}_{port}_payload"]) for port in ("i", "o", "start", "load")}
+        self._errors, self._done, self._busy = (getattr(dut, f"{name}_{port}") for port in ("errors", "done", "busy"))
+        image = integers(np.load(job / f"{name}.load.npy"))
+        self.image = mark_last(image, self._fields["load"].pack(last=1))
+        self.done = 0
+        """Frames that have ended."""
         self.inputs: list[list[int]] = []
         self.outputs: list[list[int]] = []
         self.masks: list[list[int]] = []
 
     def add_site(self, inputs: NDArray[np.uint8], outputs: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
         """One more site: payloads in, payloads out, and which of their bits have a meaning."""
-        last_in, last_out = (1 << self._last_offset["i"]), (1 << self._last_offset["o"])
+        last_in, last_out = self._fields["i"].pack(last=1), self._fields["o"].pack(last=1)
         self.inputs.append(mark_last(integers(inputs), last_in))
         self.outputs.append(mark_last(integers(outputs), last_out))
         self.masks.append([m | last_out for m in integers(mask)])
@@ -149,8 +66,26 @@ class Direction:
 
     def counters(self) -> dict[str, int]:
         """The RTL's counters."""
-        value = self._counters.value.to_unsigned()
-        return {f["name"]: (value >> f["offset"]) & ((1 << f["bits"]) - 1) for f in self._counter_fields}
+        return self._fields["counters"].unpack(self._counters.value.to_unsigned())
+
+    def begin(self, sites: Sequence[int], stall: float) -> None:
+        """Ask for these sites one after another, and offer their inputs."""
+        self.start.begin([self._fields["start"].pack(site=site) for site in sites], stall)
+        self.source.begin([payload for site in sites for payload in self.inputs[site]], stall)
+        self.sink.begin(stall)
+        self.done = 0
+
+    def sample_status(self) -> None:
+        """Count the frames that end; an error of any kind fails the test."""
+        errors = self._fields["errors"].unpack(self._errors.value.to_unsigned())
+        raised = [error for error, is_raised in errors.items() if is_raised]
+        assert not raised, f"{self.name}: {raised}"
+        self.done += int(self._done.value)
+
+    @property
+    def busy(self) -> bool:
+        """A frame is under way."""
+        return bool(int(self._busy.value))
 
     def check(self, taken: Sequence[int], sites: Sequence[int], names: Sequence[str]) -> None:
         """Compare what came out with what has to, site by site; names the first payload that differs."""
@@ -163,16 +98,6 @@ class Direction:
                 )
                 place += 1
         assert place == len(taken), f"{self.name}: {len(taken) - place} payloads too many"
-
-
-def integers(rows: NDArray[np.uint8]) -> list[int]:
-    """Rows of bytes as little-endian integers."""
-    return [int.from_bytes(row.tobytes(), "little") for row in rows]
-
-
-def mark_last(payloads: list[int], bit: int) -> list[int]:
-    """Set ``bit`` in the last payload."""
-    return [*payloads[:-1], payloads[-1] | bit] if payloads else []
 
 
 class Bench:
@@ -223,9 +148,7 @@ class Bench:
         started: dict[str, int] = {}
         ended: dict[str, int] = {}
         for d in self.directions:
-            d.start.begin(list(sites), stall)
-            d.source.begin([payload for site in sites for payload in d.inputs[site]], stall)
-            d.sink.begin(stall)
+            d.begin(sites, stall)
         predicted = sum(
             max(self.job["sites"][site]["encode_cycles"], self.job["sites"][site]["decode_cycles"]) for site in sites
         )
@@ -240,6 +163,7 @@ class Bench:
                 if d.start.sample():
                     started.setdefault(d.name, cycle)
                 d.source.sample()
+                d.sample_status()
                 if d.sink.sample():
                     ended[d.name] = cycle
                     quiet = 0
@@ -254,6 +178,7 @@ class Bench:
             raise AssertionError(f"timeout after {limit} cycles in sites {[self.names[s] for s in sites]}: {waiting}")
         for d in self.directions:
             d.check(d.sink.taken, sites, self.names)
+            assert d.done == len(sites) and not d.busy, f"{d.name}: {d.done} of {len(sites)} frames done, busy {d.busy}"
         return {name: ended[name] - started[name] + 1 if name in ended else 0 for name in started}
 
     def write_result(self, content: dict[str, Any]) -> None:
