@@ -69,7 +69,7 @@ class TableRouter(Block):
             axis.tdata[: IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS + IMAGE_BANK_BITS + IMAGE_COUNT_BITS],
         )
         numbers = {name: IMAGE_DIRECTIONS.index(name) for name in self._directions}
-        direction, bank = register(IMAGE_DIRECTION_BITS, "direction"), Signal(IMAGE_BANK_BITS)
+        direction, bank = register(IMAGE_DIRECTION_BITS, "direction"), register(IMAGE_BANK_BITS, "bank")
         remaining = register(IMAGE_COUNT_BITS, "remaining")
         sound = register(1, "sound")
         kept, known, takes, ends = Signal(), Signal(), Signal(), Signal()
@@ -134,8 +134,9 @@ class TableRouter(Block):
                 events.word.eq(takes & loading & mine),
                 events.loaded.eq(loaded & mine),
                 events.loading.eq(loading & mine),
-                events.bank.eq(bank),
                 events.bad.eq((bad & mine) | unknown),
                 events.keep.eq(keep & mine),
             ]
+            with m.If(loading & mine):
+                m.d.sync += events.bank.eq(bank)
         return m

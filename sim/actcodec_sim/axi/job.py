@@ -3,62 +3,139 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actcodec.golden import SiteCodec
-from actcodec.tables import SiteTable, Tables, Window
-from actcodec.tables.image import decoder_image, encoder_image, framed_image, site_image
+from actcodec.errors import ActcodecError
+from actcodec.golden import SiteCodec, window_beats
+from actcodec.tables import SiteTable, Tables
+from actcodec.tables.descriptors import Tiling, site_descriptors
+from actcodec.tables.image import IMAGE_DIRECTIONS, decoder_image, encoder_image, framed_image, site_image
 from actcodec_sim.cosim.job import make_frame
 
 JOB_FILE = "job.json"
 JOB_VARIABLE = "ACTCODEC_AXI_JOB"
 """Environment variable that tells the testbench where its job is."""
 REGISTERS_VARIABLE = "ACTCODEC_AXI_REGISTERS"
-"""Environment variable with the path of registers.json."""
+"""Environment variable with the path of the build's registers.json."""
 
 Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class WindowCase:
-    """A window of a site: its job, the words that a DMA fetches for it, and the beats that come out."""
+class SiteCase:
+    """A whole frame of a site at the ports, and the images of this site alone."""
 
-    site: int
-    window: Window
-    words: Bytes
     beats: Bytes
+    """(N, lanes) activations into the encoder."""
+    stream: Bytes
+    """(words, word_bytes) out of the encoder, into the decoder."""
+    decoded: Bytes
+    """(N, lanes) out of the decoder."""
     valid: NDArray[np.bool_]
+    """(N, lanes) which bytes of a beat are channels."""
+    bank_0: Bytes
+    """(words, word_bytes) framed images of both directions for bank 0, one packet."""
+    bank_1: Bytes
 
 
 @dataclass(frozen=True)
-class SiteCase:
-    """A whole frame of a site, as the ports see it: see `actcodec_sim.cosim.job.Frame`."""
+class WindowCase:
+    """A window of a site: the words that a DMA fetches by its descriptor, and what the decoder makes of them."""
 
-    name: str
-    beats: Bytes
-    stream: Bytes
+    words: Bytes
     decoded: Bytes
     valid: NDArray[np.bool_]
-    payload_bits: int
-    packets: dict[str, Bytes]
-    """Framed images of this site alone for every bank but 0, encoder's and decoder's in one packet; by bank."""
 
 
-def _beats_of_window(site: SiteTable, plane: int, x: Bytes) -> tuple[Bytes, NDArray[np.bool_]]:
-    """Beats (N, lanes) of decoded positions x (rows, count, channels of the plane), and which bytes are channels."""
-    lanes, part = site.params.lanes, site.planes[plane]
-    cuts = [site.info.blocks[j].channels for j in range(part.first_block, part.last_block)]
-    base = cuts[0][0]
-    found = []
-    for source in (x, np.ones(x.shape, dtype=np.bool_)):
-        padded = [
-            np.pad(source[:, :, c0 - base : c1 - base], ((0, 0), (0, 0), (0, -(c1 - c0) % lanes))) for c0, c1 in cuts
-        ]
-        found.append(np.concatenate(padded, axis=2).reshape(-1, lanes))
-    return found[0], found[1]
+def number_in_bank(tables: Tables, number: int) -> int:
+    """Number of a site in the images of it alone, which any bank has room for."""
+    return number % (tables.params.max_sites // tables.params.banks)
+
+
+def _site_case(tables: Tables, number: int, x: Bytes) -> SiteCase:
+    site = tables.sites[number]
+    number = number_in_bank(tables, number)
+    frame = make_frame(site, x)
+    images = site_image(tables, site.info.name, number)
+    packets = [
+        np.concatenate([framed_image(name, getattr(images, name), bank) for name in IMAGE_DIRECTIONS])
+        for bank in range(2)
+    ]
+    return SiteCase(frame.beats, frame.stream, frame.decoded, frame.valid, *packets)
+
+
+def _window_cases(site: SiteTable, number: int, stream: Bytes, tiling: Tiling) -> Iterator[tuple[Any, WindowCase]]:
+    """Descriptors of a site whose stream begins at address 0, with what they fetch."""
+    codec, word = SiteCodec(site), site.params.word_bytes
+    for descriptor in site_descriptors(site, number, tiling, 0):
+        places = descriptor.word_addresses(word)[:, None] + np.arange(word)
+        words = stream.reshape(-1)[places]
+        x = codec.decode_window(words, descriptor.window)
+        yield descriptor, WindowCase(words, *window_beats(site, descriptor.plane, x))
+
+
+def _save(folder: Path, case: SiteCase | WindowCase) -> None:
+    folder.mkdir()
+    for member in fields(case):
+        np.save(folder / f"{member.name}.npy", getattr(case, member.name))
+
+
+def read_site(directory: Path, number: int) -> SiteCase:
+    """The case of a site of the job."""
+    return SiteCase(*(np.load(directory / f"site{number}" / f"{member.name}.npy") for member in fields(SiteCase)))
+
+
+def read_window(directory: Path, number: int) -> WindowCase:
+    """The case of a window of the job."""
+    return WindowCase(*(np.load(directory / f"window{number}" / f"{m.name}.npy") for m in fields(WindowCase)))
+
+
+def write_job(
+    directory: Path,
+    tables: Tables,
+    activations: Mapping[str, Bytes],
+    seed: int,
+    pause: float,
+    sites: Sequence[int],
+    tiling: Tiling | None,
+) -> None:
+    """Write the job of one image: ``activations`` maps the names of ``sites`` (numbers) to uint8 (H, W, C).
+
+    With a tiling all its tiles of these sites are decoded as windows. Raises ActcodecError where activations are
+    missing.
+    """
+    p = tables.params
+    whole = {"encoder": encoder_image(p, tables.sites), "decoder": decoder_image(p, tables.sites)}
+    np.save(directory / "tables.npy", np.concatenate([framed_image(name, image) for name, image in whole.items()]))
+    listed: list[dict[str, int]] = []
+    windows: list[dict[str, Any]] = []
+    for number in sites:
+        site = tables.sites[number]
+        x = activations.get(site.info.name)
+        if x is None:
+            raise ActcodecError("co-simulation", f"no activations for site {site.info.name!r}")
+        case = _site_case(tables, number, x)
+        _save(directory / f"site{number}", case)
+        sizes = site.sizes(tables.transaction_bytes)
+        listed.append(
+            {"number": number, "number_in_bank": number_in_bank(tables, number), "payload_bits": sizes.payload_bits}
+        )
+        for descriptor, window in _window_cases(site, number, case.stream, tiling) if tiling else ():
+            _save(directory / f"window{len(windows)}", window)
+            windows.append(asdict(descriptor))
+    job = {
+        "seed": seed,
+        "pause": pause,
+        "banks": p.banks,
+        "max_sites": p.max_sites,
+        "sites": listed,
+        "windows": windows,
+        "image_words": {name: len(image) for name, image in whole.items()},
+    }
+    (directory / JOB_FILE).write_text(json.dumps(job, indent=1))

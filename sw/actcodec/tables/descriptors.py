@@ -1,8 +1,8 @@
 """What a DMA needs to fetch tiles of stored activations: addresses of words, and the decoder's job for them.
 
 A reader goes through a site in tiles of height × width positions, each with a halo of neighbours around it that is cut
-off at the image's edges. With a stride it wants only the positions whose row and column are multiples of it: the decoder
-skips columns, the DMA skips rows.
+off at the image's edges. With a stride it wants only the positions whose row and column are multiples of it: the
+decoder skips columns, the DMA skips rows.
 """
 
 from __future__ import annotations
