@@ -41,11 +41,13 @@ def rtl(
     lint: Annotated[bool, typer.Option("--lint", help="Check the Verilog with Verilator's linter.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Write the codec's Verilog, ports and payload layouts, file list and table images."""
-    from actcodec.files import write_text
+    """Write the Verilog of codec and AXI shell, ports, register map, C header, file list and table images."""
+    import numpy as np
+
+    from actcodec.files import write_bytes, write_text
     from actcodec.params import load_params
     from actcodec.tables import load_tables
-    from actcodec.tables.image import decoder_image, encoder_image, to_hex
+    from actcodec.tables.image import decoder_image, encoder_image, framed_image, to_hex
     from actcodec_rtl.generate import FILE_LIST, generate
     from actcodec_rtl.lint import lint as check
 
@@ -53,8 +55,12 @@ def rtl(
     params = loaded.params if loaded else load_params(codec)
     fresh = generate(params, out)
     if loaded:
-        write_text(out / "encoder_tables.hex", to_hex(encoder_image(params, loaded.sites)))
-        write_text(out / "decoder_tables.hex", to_hex(decoder_image(params, loaded.sites)))
+        images = {"encoder": encoder_image(params, loaded.sites), "decoder": decoder_image(params, loaded.sites)}
+        for name, image in images.items():
+            write_text(out / f"{name}_tables.hex", to_hex(image))
+        packet = np.concatenate([framed_image(name, image) for name, image in images.items()])
+        write_text(out / "axi_tables.hex", to_hex(packet))
+        write_bytes(out / "axi_tables.bin", packet.tobytes())
     if lint:
         check(out)
     files = (out / FILE_LIST).read_text().split()
