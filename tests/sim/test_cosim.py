@@ -56,7 +56,13 @@ def _run_changed_job(tmp_path: Path, change: str) -> None:
         image.reshape(-1)[bit // 8] ^= 1 << bit % 8
         np.save(job / "encoder.load.npy", image)
     elif change == "nothing loaded":
-        np.save(job / "encoder.load.npy", np.load(job / "encoder.load.npy")[:1])
+        np.save(job / "encoder.load.npy", np.load(job / "encoder.load.npy")[:0])
+    elif change == "memory left out":
+        image = np.load(job / "encoder.load.npy")
+        words = [int.from_bytes(word.tobytes(), "little") for word in image]
+        # The memory of codes comes last.
+        codes = place_of(words, 64, encoder_records(tables.params), "code", "ends") // 64 - 1
+        np.save(job / "encoder.load.npy", image[:codes])
     elif change == "input missing":
         beats = np.load(job / "0.beats.npy")
         np.save(job / "0.beats.npy", beats[:-1])
@@ -74,9 +80,14 @@ def test_a_wrong_coefficient_in_the_rtl_is_found(tmp_path: Path) -> None:
         _run_changed_job(tmp_path, "table")
 
 
+def test_an_error_of_the_codec_fails_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match=r"encoder: \['bad_site'\]"):
+        _run_changed_job(tmp_path, "nothing loaded")
+
+
 def test_unknown_values_fail_the_run(tmp_path: Path) -> None:
     with pytest.raises(ActcodecError, match="co-simulation failed"):
-        _run_changed_job(tmp_path, "nothing loaded")
+        _run_changed_job(tmp_path, "memory left out")
     log = (tmp_path / "job" / "simulation.log").read_text()
     assert "Cannot convert" in log or "ValueError" in log
 

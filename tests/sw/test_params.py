@@ -87,6 +87,9 @@ def test_parameters_are_frozen():
         ("acc_bits = 15", "acc_bits = 15"),
         ("word_bits = 32", "word_bits = 32"),
         ("max_sites = 0", "max_sites = 0"),
+        ("banks = 3", "banks = 3"),
+        ("step_depth = 1000", "step_depth = 1000 cannot be halved; banks = 2 takes powers of two from 2 on"),
+        ("max_sites = 1", "max_sites = 1 cannot be halved; banks = 2 takes powers of two from 2 on"),
         ('lanes = "eight"', "lanes = 'eight'"),
         ("lanes = 8.5", "lanes = 8.5"),
         ("lane = 8", "lane = 8"),
@@ -126,3 +129,9 @@ def test_a_folder_is_not_a_configuration(tmp_path):
 
 def test_a_name_that_is_too_long_is_refused():
     refusal("a" * 5000)
+
+
+def test_two_banks_are_not_written_so_that_older_tables_keep_their_name(toml):
+    assert "banks" not in CodecParams().as_json() and CodecParams(banks=1).as_json()["banks"] == 1
+    assert load_params(toml("banks = 1\nstep_depth = 1000\nmax_sites = 1")).banks == 1
+    assert CodecParams.model_validate(CodecParams(banks=1).as_json()) == CodecParams(banks=1)

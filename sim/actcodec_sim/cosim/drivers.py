@@ -33,6 +33,11 @@ class Source:
         """Offer these payloads next; between them wait with probability ``stall`` a cycle."""
         self._queue, self._stall, self.taken = payloads, stall, 0
 
+    def withdraw(self) -> None:
+        """Offer nothing any more, as in a reset; what is on offer is taken back."""
+        self._queue, self.taken, self._offered = (), 0, False
+        self._valid.value = 0
+
     def drive(self) -> None:
         """Set the inputs of the coming rising edge."""
         if self._offered:
@@ -75,7 +80,7 @@ class Sink:
 
     def begin(self, stall: float) -> None:
         """Forget what was taken; from now on be unready with probability ``stall`` a cycle."""
-        self._stall, self.taken = stall, []
+        self._stall, self.taken, self._waiting = stall, [], None
 
     def drive(self) -> None:
         """Set the inputs of the coming rising edge."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from actcodec.files import atomic_directory, read_json
 from actcodec.tables import SiteTable, Tables, digest_of
 from actcodec_rtl.generate import PORTS_FILE, generate
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, write_job
+from actcodec_sim.cosim.mishaps import scenario
 from actcodec_sim.cosim.result import CosimResult, DirectionResult, SiteResult
 from actcodec_sim.cosim.simulators import Simulator, build, run
 
@@ -21,6 +23,8 @@ DEFAULT_STALL = 0.3
 """Probability of a stall a cycle and port in the second pass."""
 
 START_SECONDS = 120
+PHASE_CYCLES = 1000
+"""Cycles of a phase of mishaps, on an average."""
 SLOWEST_CYCLES_PER_SECOND = 100
 """What a busy machine may fall to before a simulation counts as hung."""
 
@@ -44,12 +48,10 @@ def cosimulate(
     begin = time.monotonic()
     # The simulators run in folders of their own.
     cache, job = cache.resolve(), job.resolve()
-    rtl = cache / f"rtl-{tables.params.lanes}x{tables.params.rows}-{tables.params.word_bits}"
-    generate(tables.params, rtl)
-    folder = build(simulator, rtl, cache, waves)
+    rtl, folder = _built(tables, simulator, cache, waves)
     with atomic_directory(job) as empty:
         write_job(empty, tables, activations, seed, stall)
-    variables = {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
+    variables = _variables(rtl, job)
     asked = read_json(job / JOB_FILE)
     predicted = sum(entry["encode_cycles"] + entry["decode_cycles"] for entry in asked["sites"])
     limit_s = START_SECONDS + predicted // SLOWEST_CYCLES_PER_SECOND
@@ -62,6 +64,35 @@ def cosimulate(
     return CosimResult(
         simulator, digest_of(tables), tuple(sites), measured["stalled_cycles"], seed, time.monotonic() - begin
     )
+
+
+def withstand(
+    tables: Tables, simulator: Simulator, cache: Path, job: Path, *, seed: int, phases: int, waves: bool = False
+) -> None:
+    """Run a scenario of mishaps (`actcodec_sim.cosim.mishaps`) on encoder and decoder of the RTL.
+
+    Raises ActcodecError where an output, a flag or the end of a frame is not as it has to be, something is X, or the
+    build fails.
+    """
+    cache, job = cache.resolve(), job.resolve()
+    rtl, folder = _built(tables, simulator, cache, waves)
+    made = [phase.as_json() for phase in scenario(tables, seed, phases)]
+    with atomic_directory(job) as empty:
+        (empty / JOB_FILE).write_text(json.dumps({"seed": seed, "phases": made}))
+    variables = _variables(rtl, job)
+    limit_s = START_SECONDS + phases * PHASE_CYCLES // SLOWEST_CYCLES_PER_SECOND
+    run(simulator, rtl, folder, job, variables, limit_s=limit_s, waves=waves, testbench="actcodec_sim.cosim.robustness")
+
+
+def _built(tables: Tables, simulator: Simulator, cache: Path, waves: bool) -> tuple[Path, Path]:
+    """RTL and build of the tables' codec."""
+    rtl = cache / f"rtl-{tables.params.lanes}x{tables.params.rows}-{tables.params.word_bits}"
+    generate(tables.params, rtl)
+    return rtl, build(simulator, rtl, cache, waves)
+
+
+def _variables(rtl: Path, job: Path) -> dict[str, str]:
+    return {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
 
 
 def _site_result(tables: Tables, site: SiteTable, entry: dict[str, Any], golden: dict[str, Any]) -> SiteResult:
