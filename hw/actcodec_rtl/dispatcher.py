@@ -102,7 +102,7 @@ class Dispatcher(Block):
         if self._looks_up:
             self._command_window(m, job, checked, work_waits & ~refused, codes_wait & ~refused)
         else:
-            self._command_frame(m, work_waits & ~refused, codes_wait & ~refused, flight)
+            self._command_frame(m, job, work_waits & ~refused, codes_wait & ~refused, flight)
         return m
 
     def _impossible(self, job: Any) -> Value:
@@ -112,9 +112,9 @@ class Dispatcher(Block):
             nothing = nothing | (job.count == 0) | (job.stride == 0) | (job.plane > self.site_data.last_plane)
         return nothing
 
-    def _command_frame(self, m: Module, work_waits: Value, codes_wait: Value, flight: Signal) -> None:
+    def _command_frame(self, m: Module, job: Any, work_waits: Value, codes_wait: Value, flight: Signal) -> None:
         """The encoder's commands: all planes, in full width."""
-        site, bank = self.site_data, self.work.payload.bank
+        site, bank = self.site_data, job.bank
         m.d.comb += [
             self.work.valid.eq(work_waits & (site.coded | (flight == 1))),
             self.codes.valid.eq(codes_wait & site.coded),
@@ -130,7 +130,7 @@ class Dispatcher(Block):
 
     def _command_window(self, m: Module, job: Any, checked: Signal, work_waits: Value, codes_wait: Value) -> None:
         """The decoder's commands: all planes, or of one plane what the window says."""
-        site, window, bank = self.site_data, self.window_data, self.work.payload.bank
+        site, window, bank = self.site_data, self.window_data, job.bank
         plane = register(len(self.window_addr), "window_plane")
         found = Signal()
         m.d.sync += self.window_en.eq(checked & job.window)

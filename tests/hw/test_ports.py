@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from actcodec.params import load_params
 from actcodec_rtl.codec import Codec
 from actcodec_rtl.counters import COUNTERS
+from actcodec_rtl.layouts import ERRORS
 from actcodec_rtl.ports import Port, ports_of
 from support.frames import CONFIGS
 
@@ -54,7 +55,9 @@ def test_nested_fields_are_flattened_with_their_offsets_and_signs() -> None:
 def test_the_codec_has_its_streams_and_counters_as_ports(config: str) -> None:
     params = load_params(config)
     ports = {port.name: port for port in ports_used(Codec(params))}
-    bits = {"load": params.word_bits, "start": (params.max_sites - 1).bit_length()}
+    side, plane = params.max_side.bit_length(), (params.plane_depth - 1).bit_length()
+    job = (params.max_sites - 1).bit_length() + 2 + plane + (params.word_bits - 1).bit_length() + 3 * side
+    bits = {"load": params.word_bits + 2, "start": job}
     beat, word = 8 * params.lanes + 1, params.word_bits + 1
     expected: dict[str, tuple[bool, int]] = {}
     for part, sizes in (("encoder", bits | {"i": beat, "o": word}), ("decoder", bits | {"i": word, "o": beat})):
@@ -64,6 +67,7 @@ def test_the_codec_has_its_streams_and_counters_as_ports(config: str) -> None:
             expected[f"{part}_{name}_valid"] = (inward, 1)
             expected[f"{part}_{name}_ready"] = (not inward, 1)
         expected[f"{part}_counters"] = (False, 4 * 32 + 48)
+        expected |= {f"{part}_{name}": (False, size) for name, size in (("errors", 5), ("done", 1), ("busy", 1))}
     assert {name: (port.is_input, len(port.value)) for name, port in ports.items()} == expected
 
 
@@ -77,7 +81,11 @@ def test_the_fields_of_a_port_cover_it_without_a_gap(config: str) -> None:
             position += field["bits"]
         assert position == len(port.value)
     assert {port.name for port in structured} == {
-        f"{part}_{name}" for part in ("encoder", "decoder") for name in ("i_payload", "o_payload", "counters")
+        f"{part}_{name}"
+        for part in ("encoder", "decoder")
+        for name in ("load_payload", "start_payload", "i_payload", "o_payload", "errors", "counters")
     }
+    errors = next(port for port in structured if port.name == "decoder_errors")
+    assert [field["name"] for field in errors.layout] == list(ERRORS)
     counters = next(port for port in structured if port.name == "encoder_counters")
     assert tuple(field["name"] for field in counters.layout) == COUNTERS
