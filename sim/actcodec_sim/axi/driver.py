@@ -22,8 +22,8 @@ from cocotbext.axi import (
 )
 from numpy.typing import NDArray
 
+from actcodec_sim.axi.cases import JOB_FILE, JOB_VARIABLE, REGISTERS_VARIABLE
 from actcodec_sim.axi.handshake import Watch
-from actcodec_sim.axi.job import JOB_FILE, JOB_VARIABLE, REGISTERS_VARIABLE
 
 CLOCK_NS = 10
 RESET_CYCLES = 4

@@ -1,56 +1,22 @@
-"""The work of one simulation of the shell as files: written by `run`, read by the testbench inside the simulator."""
+"""The work of one simulation of the shell, from the golden model: written by `run`, read by the testbench (`cases`)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
 from actcodec.golden import SiteCodec, window_beats
 from actcodec.tables import SiteTable, Tables
 from actcodec.tables.descriptors import Tiling, site_descriptors
 from actcodec.tables.image import IMAGE_DIRECTIONS, decoder_image, encoder_image, framed_image, site_image
+from actcodec_sim.axi.cases import JOB_FILE, Bytes, SiteCase, WindowCase
 from actcodec_sim.cosim.job import make_frame
-
-JOB_FILE = "job.json"
-JOB_VARIABLE = "ACTCODEC_AXI_JOB"
-"""Environment variable that tells the testbench where its job is."""
-REGISTERS_VARIABLE = "ACTCODEC_AXI_REGISTERS"
-"""Environment variable with the path of the build's registers.json."""
-
-Bytes = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class SiteCase:
-    """A whole frame of a site at the ports, and the images of this site alone."""
-
-    beats: Bytes
-    """(N, lanes) activations into the encoder."""
-    stream: Bytes
-    """(words, word_bytes) out of the encoder, into the decoder."""
-    decoded: Bytes
-    """(N, lanes) out of the decoder."""
-    valid: NDArray[np.bool_]
-    """(N, lanes) which bytes of a beat are channels."""
-    bank_0: Bytes
-    """(words, word_bytes) framed images of both directions for bank 0, one packet."""
-    bank_1: Bytes
-
-
-@dataclass(frozen=True)
-class WindowCase:
-    """A window of a site: the words that a DMA fetches by its descriptor, and what the decoder makes of them."""
-
-    words: Bytes
-    decoded: Bytes
-    valid: NDArray[np.bool_]
 
 
 def number_in_bank(tables: Tables, number: int) -> int:
@@ -84,16 +50,6 @@ def _save(folder: Path, case: SiteCase | WindowCase) -> None:
     folder.mkdir()
     for member in fields(case):
         np.save(folder / f"{member.name}.npy", getattr(case, member.name))
-
-
-def read_site(directory: Path, number: int) -> SiteCase:
-    """The case of a site of the job."""
-    return SiteCase(*(np.load(directory / f"site{number}" / f"{member.name}.npy") for member in fields(SiteCase)))
-
-
-def read_window(directory: Path, number: int) -> WindowCase:
-    """The case of a window of the job."""
-    return WindowCase(*(np.load(directory / f"window{number}" / f"{m.name}.npy") for m in fields(WindowCase)))
 
 
 def write_job(

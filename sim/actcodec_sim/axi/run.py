@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.files import atomic_directory
+from actcodec.params import CodecParams
 from actcodec.tables import Tables
 from actcodec.tables.cycles import decode_cycles, encode_cycles
 from actcodec.tables.descriptors import Tiling
 from actcodec_rtl.generate import AXI_PORTS_FILE, REGISTERS_FILE, generate
-from actcodec_sim.axi.job import JOB_VARIABLE, REGISTERS_VARIABLE, write_job
+from actcodec_sim.axi.cases import JOB_VARIABLE, REGISTERS_VARIABLE
+from actcodec_sim.axi.job import write_job
 from actcodec_sim.cosim.simulators import Simulator, build, run
 
 TESTBENCH = "actcodec_sim.axi.testbench"
@@ -40,16 +42,23 @@ def simulate_axi(
     sites are decoded as windows, too; ``tests`` is a regular expression of their names. ``cache`` keeps RTL and builds,
     ``job`` gets inputs and log. Raises ActcodecError where anything differs from the golden model or a check fails.
     """
-    cache, job = cache.resolve(), job.resolve()
-    rtl = cache / f"rtl-{tables.params.lanes}x{tables.params.rows}-{tables.params.word_bits}"
-    generate(tables.params, rtl)
-    folder = build(simulator, rtl, cache, ports_file=AXI_PORTS_FILE)
     numbers = list(range(len(tables.sites))) if sites is None else list(sites)
     with atomic_directory(job) as empty:
         write_job(empty, tables, activations, seed, pause, numbers, tiling)
+    cycles = sum(encode_cycles(tables.sites[n]) + decode_cycles(tables.sites[n]) for n in numbers)
+    limit_s = START_SECONDS + int(8 * cycles / (1 - pause)) // SLOWEST_CYCLES_PER_SECOND
+    run_job(tables.params, simulator, cache, job, limit_s, tests)
+
+
+def run_job(
+    params: CodecParams, simulator: Simulator, cache: Path, job: Path, limit_s: int, tests: str | None = None
+) -> None:
+    """Run a job that `write_job` has written on the shell of these parameters; see `simulate_axi`."""
+    cache, job = cache.resolve(), job.resolve()
+    rtl = cache / f"rtl-{params.lanes}x{params.rows}-{params.word_bits}"
+    generate(params, rtl)
+    folder = build(simulator, rtl, cache, ports_file=AXI_PORTS_FILE)
     variables = {JOB_VARIABLE: str(job), REGISTERS_VARIABLE: str(rtl / REGISTERS_FILE)}
     if tests:
         variables["COCOTB_TEST_FILTER"] = tests
-    cycles = sum(encode_cycles(tables.sites[n]) + decode_cycles(tables.sites[n]) for n in numbers)
-    limit_s = START_SECONDS + int(8 * cycles / (1 - pause)) // SLOWEST_CYCLES_PER_SECOND
     run(simulator, rtl, folder, job, variables, limit_s=limit_s, ports_file=AXI_PORTS_FILE, testbench=TESTBENCH)

@@ -11,8 +11,8 @@ from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiResp, AxiStreamFrame
 from numpy.typing import NDArray
 
+from actcodec_sim.axi.cases import SiteCase, WindowCase, read_site, read_window
 from actcodec_sim.axi.driver import INPUTS, OUTPUTS, Shell, packet
-from actcodec_sim.axi.job import SiteCase, WindowCase, read_site, read_window
 
 DIRECTIONS = ("encoder", "decoder")
 LIMIT_MS = 20
