@@ -64,8 +64,8 @@ class Encoder(Block):
         connect(m, dispatcher.work, walker.command)
         connect(m, dispatcher.codes, code_walker.command)
         m.d.comb += [
-            store.site.eq(dispatcher.site),
-            store.site_bank.eq(dispatcher.site_bank),
+            store.asked_site.eq(dispatcher.site),
+            store.asked_bank.eq(dispatcher.site_bank),
             dispatcher.known.eq(store.known),
         ]
         store.connect_reads(

@@ -23,8 +23,8 @@ class TableStore(Block):
 
     Ports: ``load``, stream of `load_layout`, always ready; ``bad``, strobe, an image was malformed; for every record
     NAME a read port ``NAME_en``, ``NAME_addr`` (counted from the beginning of the memory, see `banks`), ``NAME_data``
-    with one cycle of latency that holds its output while ``NAME_en`` is 0; ``site`` and ``site_bank`` with ``known``,
-    whether this site is loaded (`KnownSites`; the memory of sites is the record called ``site``).
+    with one cycle of latency that holds its output while ``NAME_en`` is 0; ``asked_site`` and ``asked_bank``
+    with ``known``, whether this site is loaded (`KnownSites`; the memory of sites is the record called ``site``).
     """
 
     def __init__(self, params: CodecParams, records: dict[str, Record]) -> None:
@@ -32,8 +32,8 @@ class TableStore(Block):
         members: dict[str, wiring.Member] = {
             "load": In(stream.Signature(load_layout(params))),
             "bad": Out(1),
-            "site": In(unsigned(bits_for(params.max_sites - 1))),
-            "site_bank": In(1),
+            "asked_site": In(unsigned(bits_for(params.max_sites - 1))),
+            "asked_bank": In(1),
             "known": Out(1),
         }
         for name, record in records.items():
@@ -69,8 +69,8 @@ class TableStore(Block):
             known.bank.eq(loader.bank),
             known.reaches.eq(loader.write & loader.beyond_half),
             known.number.eq(loader.address),
-            known.site.eq(self.site),
-            known.site_bank.eq(self.site_bank),
+            known.site.eq(self.asked_site),
+            known.site_bank.eq(self.asked_bank),
             self.known.eq(known.known),
         ]
         return m

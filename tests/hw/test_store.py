@@ -219,8 +219,8 @@ def test_known_are_the_sites_of_the_last_image_of_a_bank_that_ended_well(banks: 
         async def check() -> None:
             for bank in range(2):
                 for site in range(8):
-                    ctx.set(dut.site, site)
-                    ctx.set(dut.site_bank, bank)
+                    ctx.set(dut.asked_site, site)
+                    ctx.set(dut.asked_bank, bank)
                     assert ctx.get(dut.known) == (site in known[bank]), (bank, site)
             await ctx.tick()
 

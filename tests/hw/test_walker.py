@@ -78,8 +78,8 @@ class WalkerWithTables(Elaboratable):
         connect(m, mine, self.walker.command)
         m.d.comb += [
             other.ready.eq(other.valid),
-            self.store.site.eq(self.dispatcher.site),
-            self.store.site_bank.eq(self.dispatcher.site_bank),
+            self.store.asked_site.eq(self.dispatcher.site),
+            self.store.asked_bank.eq(self.dispatcher.site_bank),
             self.dispatcher.known.eq(self.store.known),
         ]
         # A frame counts as done a cycle after it was commanded.

@@ -265,6 +265,10 @@ class Player:
         await Bench(self.ctx, words).until(lambda: words.done)
         self.ctx.set(self.dut.load.valid, 0)
 
+    def bench(self, *streams: Source | Sink) -> Bench:
+        """These streams, in the player's simulator."""
+        return Bench(self.ctx, *streams)
+
     def load_words(self, image: NDArray[np.uint8], bank: int = 0) -> list[int]:
         """An image as payloads of the table stream."""
         return load_payloads(self.params, image, bank)

@@ -35,7 +35,7 @@ from actcodec.tables.program import (
 )
 from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, encoder_records
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of the memories' layout; counts up whenever the same tables give another image."""
 
 IMAGE_DIRECTIONS = ("encoder", "decoder")
