@@ -31,7 +31,6 @@ SOURCES = ("s_axis_tables", "s_axis_act", "s_axis_stream")
 SINKS = ("m_axis_stream", "m_axis_act")
 INPUTS = {"encoder": "s_axis_act", "decoder": "s_axis_stream"}
 OUTPUTS = {"encoder": "m_axis_stream", "decoder": "m_axis_act"}
-ERRORS = ("early_last", "late_last", "bad_site", "bad_window", "bad_table", "job_overrun", "keep")
 
 
 def packet(rows: NDArray[np.uint8], keep: NDArray[np.bool_] | None = None) -> AxiStreamFrame:
