@@ -133,6 +133,8 @@ class Bench:
         for name in ("start", "load", "i"):
             for direction in self.directions:
                 getattr(self._dut, f"{direction.name}_{name}_payload").value = 0
+        for direction in self.directions:
+            getattr(self._dut, f"{direction.name}_clear").value = 0
         Clock(self._dut.clk, CLOCK_NS, unit="ns").start()
         for _ in range(RESET_CYCLES):
             await FallingEdge(self._dut.clk)
