@@ -65,7 +65,7 @@ class Extractor(Block):
             unpacker.take.eq(fire),
             unpacker.align.eq(step.pad & ~step.whole),
             unpacker.count.eq(count),
-            unpacker.begin.eq(step.place),
+            unpacker.begin_at.eq(step.place),
             unpacker.ends.eq(self.ends),
             self.bits.eq(Mux(fire & passes, record.count, 0)),
             self.starved.eq(step_valid & ~enough),

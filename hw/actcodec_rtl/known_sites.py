@@ -17,8 +17,8 @@ class KnownSites(Block):
     reaches into the upper half of a memory is the end of bank 1's, and an image of bank 1 the end of that one.
 
     Ports: the loader's ``opens``, ``closes``, ``bank``, ``reaches``: an entry of bank 0 in an upper half was written;
-    ``adds``: the entry of site ``number`` was written. ``site`` and ``site_bank``: the question, ``known``: its answer
-    in the same cycle.
+    ``adds``: the entry of site ``number`` was written. ``asked_site`` and ``asked_bank``: the question, ``known``: its
+    answer in the same cycle.
     """
 
     def __init__(self, params: CodecParams) -> None:
@@ -28,8 +28,8 @@ class KnownSites(Block):
             {
                 **{name: In(1) for name in ("opens", "closes", "bank", "reaches", "adds")},
                 "number": In(site),
-                "site": In(site),
-                "site_bank": In(1),
+                "asked_site": In(site),
+                "asked_bank": In(1),
                 "known": Out(1),
             }
         )
@@ -53,7 +53,7 @@ class KnownSites(Block):
                 m.d.sync += complete[bank].eq(0)
             with m.Elif(self.closes & mine):
                 m.d.sync += complete[bank].eq(any_site | self.adds)
-            answers.append(complete[bank] & (first <= self.site) & (self.site <= last))
+            answers.append(complete[bank] & (first <= self.asked_site) & (self.asked_site <= last))
         with m.If(self.opens | self.closes):
             m.d.sync += any_site.eq(0)
         with m.Elif(self.adds):
@@ -63,7 +63,7 @@ class KnownSites(Block):
                 m.d.sync += spread.eq(0)
             with m.Elif(self.reaches):
                 m.d.sync += spread.eq(1)
-            m.d.comb += self.known.eq(Mux(self.site_bank, answers[1], answers[0]))
+            m.d.comb += self.known.eq(Mux(self.asked_bank, answers[1], answers[0]))
         else:
-            m.d.comb += self.known.eq(~self.site_bank & answers[0])
+            m.d.comb += self.known.eq(~self.asked_bank & answers[0])
         return m

@@ -69,8 +69,8 @@ class TableStore(Block):
             known.bank.eq(loader.bank),
             known.reaches.eq(loader.write & loader.beyond_half),
             known.number.eq(loader.address),
-            known.site.eq(self.asked_site),
-            known.site_bank.eq(self.asked_bank),
+            known.asked_site.eq(self.asked_site),
+            known.asked_bank.eq(self.asked_bank),
             self.known.eq(known.known),
         ]
         return m

@@ -17,7 +17,7 @@ class Unpacker(Block):
 
     Ports: ``i``, stream of words (`word_layout`, ``last`` is not looked at), whose valid must not depend on its ready;
     ``level``, bits that can be taken; ``window``, the next codes · 8 of them; ``take``, drop ``count`` ≤ ``level`` bits
-    in this cycle, or with ``align`` those that are left of a begun word; the next word is then begun at ``begin``.
+    in this cycle, or with ``align`` those that are left of a begun word; the next word is then begun at ``begin_at``.
     ``ends``, with ``take``: what follows belongs to another frame; ``surplus``: a word behind the frame has been taken
     and is dropped.
 
@@ -36,7 +36,7 @@ class Unpacker(Block):
                 "take": In(1),
                 "align": In(1),
                 "count": In(unsigned(bits_for(word))),
-                "begin": In(range(word)),
+                "begin_at": In(range(word)),
                 "ends": In(1),
                 "surplus": Out(1),
             }
@@ -64,5 +64,5 @@ class Unpacker(Block):
         with m.If(self.i.ready | self.ends):
             m.d.sync += full.eq(self.i.valid & ~self.ends)
         with m.If(self.take):
-            m.d.sync += place.eq(Mux(self.align, self.begin, reach[: len(place)]))
+            m.d.sync += place.eq(Mux(self.align, self.begin_at, reach[: len(place)]))
         return m

@@ -69,7 +69,7 @@ class Stage:
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
-@pytest.mark.parametrize(("config", "seed", "phases"), [("tiny", 1, 16), ("tiny", 2, 16), ("default", 3, 8)])
+@pytest.mark.parametrize(("config", "seed", "phases"), [("tiny", 1, 12), ("default", 3, 5)])
 def test_a_scenario_of_mishaps(name: str, config: str, seed: int, phases: int) -> None:
     params, reset, rng = load_params(config), Signal(), random.Random(seed)
     dut = DIRECTIONS[name](params)

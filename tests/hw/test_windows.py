@@ -56,7 +56,7 @@ def test_every_part_alone_gives_the_golden_output_in_the_cycles_of_the_formula(n
     async def script(player: Player) -> None:
         await player.load(tables)
         for number, site in enumerate(tables.sites):
-            for _ in range(4):
+            for _ in range(3 if config == "tiny" else 1):
                 before = player.counters()
                 run = player.start([part_of(number, site, rng)])
                 await run.finish()
@@ -75,7 +75,7 @@ def test_parts_and_frames_follow_one_another(name: str, stall: float) -> None:
     tables, rng = window_tables("tiny"), np.random.default_rng(2)
     direction, part_of = PARTS[name]
     frames = []
-    for _ in range(24):
+    for _ in range(12):
         number = int(rng.integers(len(tables.sites)))
         site = tables.sites[number]
         whole = rng.integers(4) == 0

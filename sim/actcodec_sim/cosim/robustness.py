@@ -24,7 +24,9 @@ from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE
 CLOCK_NS = 10
 QUIET_CYCLES = 24
 """Cycles in which nothing more may come."""
-WATCHDOG_CYCLES = 20_000
+WATCHDOG_CYCLES = 2000
+WATCHDOG_CYCLES_EACH = 24
+"""A phase may take so many cycles, and so many for each of its payloads, longer where there are stalls."""
 
 
 class Direction:
@@ -129,7 +131,11 @@ class Bench:
         await self.load(phase)
         for direction in self.directions:
             direction.begin(phase[direction.name], phase["stall"])
-        for _ in range(WATCHDOG_CYCLES if phase["cut"] is None else phase["cut"]):
+        payloads = sum(
+            len(phase[d.name][port]) for d in self.directions for port in ("background", "inputs", "outputs")
+        )
+        limit = int((WATCHDOG_CYCLES + WATCHDOG_CYCLES_EACH * payloads) / (1 - phase["stall"]))
+        for _ in range(limit if phase["cut"] is None else phase["cut"]):
             await self.cycle()
             if phase["cut"] is None and all(direction.complete for direction in self.directions):
                 break
