@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from actcodec_rtl.component import Block
 
 COUNTER_BITS = 32
 COUNTERS = ("beats", "words", "payload_bits", "input_stalls", "output_stalls")
-PAYLOAD_COUNTER_BITS = 48
+PAYLOAD_COUNTER_BITS = 64
 
 
 def counters_layout() -> data.StructLayout:
@@ -25,13 +25,14 @@ def counters_layout() -> data.StructLayout:
 
 
 class Counters(Block):
-    """Adds the amounts on its inputs every cycle. Ports: one input a counter, ``values``."""
+    """Adds the amounts on its inputs every cycle. Ports: one input a counter, ``values``; ``clear``, begin from 0."""
 
     def __init__(self, largest_payload: int) -> None:
         super().__init__(
             {
                 **{name: In(1) for name in COUNTERS if name != "payload_bits"},
                 "payload_bits": In(range(largest_payload + 1)),
+                "clear": In(1),
                 "values": Out(counters_layout()),
             }
         )
@@ -41,5 +42,5 @@ class Counters(Block):
         for name in COUNTERS:
             amount: Value = getattr(self, name)
             total: Signal = getattr(self.values, name)
-            m.d.sync += total.eq(total + amount)
+            m.d.sync += total.eq(Mux(self.clear, 0, total) + amount)
         return m

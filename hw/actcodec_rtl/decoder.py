@@ -116,6 +116,7 @@ class Decoder(Block):
             count.payload_bits.eq(extractor.bits),
             count.input_stalls.eq(extractor.starved),
             count.output_stalls.eq(self.o.valid & ~self.o.ready),
+            count.clear.eq(self.clear),
             self.counters.eq(count.values),
         ]
         return m

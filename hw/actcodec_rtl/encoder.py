@@ -108,6 +108,14 @@ class Encoder(Block):
             self.errors.bad_site.eq(dispatcher.bad_site),
             self.errors.bad_window.eq(dispatcher.bad_window),
             self.errors.bad_table.eq(store.bad),
+            # A beat that is really taken, and not one that the guard makes up or drops.
+            self.errors.keep.eq(
+                skid_in.o.valid
+                & skid_in.o.ready
+                & guard.o.valid
+                & guard.o.ready
+                & (skid_in.o.payload.last_lane != array.last_lane)
+            ),
         ]
         m.d.comb += [
             count.beats.eq(self.i.valid & self.i.ready),
@@ -115,6 +123,7 @@ class Encoder(Block):
             count.payload_bits.eq(quantizer.bits),
             count.input_stalls.eq(array.i.ready & ~array.i.valid),
             count.output_stalls.eq(self.o.valid & ~self.o.ready),
+            count.clear.eq(self.clear),
             self.counters.eq(count.values),
         ]
         return m

@@ -20,8 +20,9 @@ class EncoderArray(Block):
         diagonal    sum_q = matrix[0][lane]·beat[lane], lane = part·codes + q      q < codes
 
     Ports: ``operation``, stream of the encoder's operation records; ``i``, stream of beats, of which an operation
-    takes one where it is ``fresh``; ``closes``, beside it: the frame's last operation, and ``ends``, strobe: that is
-    done; ``o``, stream of `sums_layout`, one for every operation marked ``last``.
+    takes one where it is ``fresh``; ``last_lane``, the last lane with a channel of the beat that it takes; ``closes``,
+    beside the operation: the frame's last one, and ``ends``, strobe: that is done; ``o``, stream of `sums_layout`, one
+    for every operation marked ``last``.
 
     One operation a cycle, in four stages: operation, products, sums over the lanes, accumulators.
     They stand still while a result is not taken.
@@ -38,6 +39,7 @@ class EncoderArray(Block):
                 "closes": In(1),
                 "ends": Out(1),
                 "i": In(stream.Signature(data.ArrayLayout(unsigned(ACTIVATION_BITS), params.lanes))),
+                "last_lane": Out(bits_for(params.lanes - 1)),
                 "o": Out(stream.Signature(sums_layout(params))),
             }
         )
@@ -59,7 +61,7 @@ class EncoderArray(Block):
         present_closes = register(1, "present_closes")
         with m.If(self.operation.ready):
             m.d.sync += present_closes.eq(self.closes)
-        m.d.comb += self.ends.eq(fire & present_closes)
+        m.d.comb += [self.ends.eq(fire & present_closes), self.last_lane.eq(present.last_lane)]
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
         product = [

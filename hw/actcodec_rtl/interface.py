@@ -28,7 +28,7 @@ def direction_ports(params: CodecParams, inputs: ShapeLike, outputs: ShapeLike) 
     busy
         A job was taken and is neither done nor refused.
     counters
-        `counters_layout`.
+        `counters_layout`; ``clear`` sets them to 0, but for what happens in the cycle of it.
     """
     return {
         "load": In(stream.Signature(load_layout(params))),
@@ -39,4 +39,5 @@ def direction_ports(params: CodecParams, inputs: ShapeLike, outputs: ShapeLike) 
         "done": Out(1),
         "busy": Out(1),
         "counters": Out(counters_layout()),
+        "clear": In(1),
     }

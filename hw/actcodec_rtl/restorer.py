@@ -31,6 +31,7 @@ class Restorer(Block):
             self.o.valid.eq(self.i.valid),
             self.i.ready.eq(self.o.ready),
             self.o.payload.last.eq(given.last),
+            self.o.payload.last_lane.eq(given.last_lane),
         ]
         for lane in range(self._params.lanes):
             requantizer = ActivationRequantizer(self._params.acc_bits)

@@ -58,7 +58,7 @@ def test_the_codec_has_its_streams_and_counters_as_ports(config: str) -> None:
     side, plane = params.max_side.bit_length(), (params.plane_depth - 1).bit_length()
     job = (params.max_sites - 1).bit_length() + 2 + plane + (params.word_bits - 1).bit_length() + 3 * side
     bits = {"load": params.word_bits + 2, "start": job}
-    beat, word = 8 * params.lanes + 1, params.word_bits + 1
+    beat, word = 8 * params.lanes + 1 + (params.lanes - 1).bit_length(), params.word_bits + 1
     expected: dict[str, tuple[bool, int]] = {}
     for part, sizes in (("encoder", bits | {"i": beat, "o": word}), ("decoder", bits | {"i": word, "o": beat})):
         for name, size in sizes.items():
@@ -66,8 +66,9 @@ def test_the_codec_has_its_streams_and_counters_as_ports(config: str) -> None:
             expected[f"{part}_{name}_payload"] = (inward, size)
             expected[f"{part}_{name}_valid"] = (inward, 1)
             expected[f"{part}_{name}_ready"] = (not inward, 1)
-        expected[f"{part}_counters"] = (False, 4 * 32 + 48)
-        expected |= {f"{part}_{name}": (False, size) for name, size in (("errors", 5), ("done", 1), ("busy", 1))}
+        expected[f"{part}_counters"] = (False, 4 * 32 + 64)
+        expected[f"{part}_clear"] = (True, 1)
+        expected |= {f"{part}_{name}": (False, size) for name, size in (("errors", 6), ("done", 1), ("busy", 1))}
     assert {name: (port.is_input, len(port.value)) for name, port in ports.items()} == expected
 
 

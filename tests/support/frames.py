@@ -13,7 +13,7 @@ from amaranth.sim import SimulatorContext
 from numpy.typing import NDArray
 
 from actcodec.golden import SiteCodec
-from actcodec.golden.beats import to_beats, window_beats
+from actcodec.golden.beats import last_lanes, to_beats, window_beats
 from actcodec.params import CodecParams, load_params
 from actcodec.tables.cycles import decode_cycles, encode_cycles
 from actcodec.tables.geometry import Window
@@ -23,7 +23,7 @@ from actcodec.tables.synthetic import synthetic_site, synthetic_tables
 from actcodec_rtl.counters import COUNTERS
 from actcodec_rtl.decoder import Decoder
 from actcodec_rtl.encoder import Encoder
-from actcodec_rtl.layouts import job_layout, load_layout
+from actcodec_rtl.layouts import beat_layout, job_layout, load_layout
 from support.streams import Bench, Sink, Source, fields, pack_fields, simulate
 
 CONFIGS = ("tiny", "default", "wide")
@@ -46,6 +46,22 @@ def load_payloads(params: CodecParams, image: NDArray[np.uint8], bank: int = 0) 
     layout = load_layout(params)
     words = [word | bank << layout["bank"].offset for word in integers(image)]
     return _marked(words, 1 << layout["last"].offset)
+
+
+def beat_payloads(params: CodecParams, beats: NDArray[np.uint8], channel: NDArray[np.bool_]) -> list[int]:
+    """Beats (N, lanes) as payloads of the port, ``last`` on the last one."""
+    layout = beat_layout(params)
+    lanes = [int(lane) << layout["last_lane"].offset for lane in last_lanes(channel)]
+    payloads = [beat | lane for beat, lane in zip(integers(beats), lanes, strict=True)]
+    return _marked(payloads, 1 << layout["last"].offset)
+
+
+def beat_masks(params: CodecParams, channel: NDArray[np.bool_]) -> list[int]:
+    """Of every beat, the bits that mean something: those of channels, and all that say what the beat is."""
+    layout = beat_layout(params)
+    data = layout["data"].width
+    beside = (1 << layout.size) - (1 << data)
+    return [mask | beside for mask in integers(np.where(channel, 255, 0).astype(np.uint8))]
 
 
 @dataclass(frozen=True)
@@ -87,15 +103,14 @@ def frame_of(number: int, site: SiteTable, x: NDArray[np.uint8], rng: np.random.
     beats, channel = to_beats(site, x)
     decoded, _ = to_beats(site, codec.decode(stream))
     noisy = np.where(channel, beats, rng.integers(0, 256, beats.shape, dtype=np.uint8))
-    last = 1 << 8 * site.params.lanes
     return Frame(
         number=number,
         site=site,
         payload_bits=site.sizes(1).payload_bits,
-        beats=_marked(integers(noisy), last),
+        beats=beat_payloads(site.params, noisy, channel),
         words=_marked(integers(stream.reshape(-1, word_bytes)), 1 << site.params.word_bits),
-        decoded=_marked(integers(decoded), last),
-        channels=[mask | last for mask in integers(np.where(channel, 255, 0).astype(np.uint8))],
+        decoded=beat_payloads(site.params, decoded, channel),
+        channels=beat_masks(site.params, channel),
     )
 
 
@@ -118,15 +133,14 @@ def window_frame(
     firsts = [part.position_bit(row, columns.start) // params.word_bits for row in rows]
     words = np.concatenate([stream[first : first + size] for first in firsts])
     decoded, channel = window_beats(site, plane, codec.decode_window(words, window))
-    last = 1 << 8 * params.lanes
     return Frame(
         number=number,
         site=site,
         payload_bits=len(rows) * len(columns) * part.position_bits,
         beats=[],
         words=_marked(integers(words), 1 << params.word_bits),
-        decoded=_marked(integers(decoded), last),
-        channels=[mask | last for mask in integers(np.where(channel, 255, 0).astype(np.uint8))],
+        decoded=beat_payloads(params, decoded, channel),
+        channels=beat_masks(params, channel),
         window=window,
     )
 
@@ -143,7 +157,7 @@ def stripe_frame(number: int, site: SiteTable, x: NDArray[np.uint8], y: range) -
         number=number,
         site=site,
         payload_bits=sum(plane.position_bits for plane in site.planes) * len(y) * site.info.width,
-        beats=_marked(integers(to_beats(site, x[y.start : y.stop])[0]), 1 << 8 * params.lanes),
+        beats=beat_payloads(params, *to_beats(site, x[y.start : y.stop])),
         words=_marked(words, 1 << params.word_bits),
         decoded=[],
         channels=[],

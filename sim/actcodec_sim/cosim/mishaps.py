@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actcodec.golden import SiteCodec, to_beats, window_beats
+from actcodec.golden import SiteCodec, last_lanes, to_beats, window_beats
 from actcodec.tables import SiteTable, Tables, Window
 from actcodec.tables.image import HEADER_COUNT_BITS, HEADER_FIRST_BITS, HEADER_MEMORY_BITS, Image, site_image
 from actcodec.tables.records import Record, decoder_records, encoder_records
@@ -68,13 +68,20 @@ class _Frame:
     """What goes in for a job and has to come out, without ``last``."""
 
     job: dict[str, int]
-    inputs: NDArray[np.uint8]
-    outputs_of: Callable[[int], tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+    inputs: list[int]
+    outputs_of: Callable[[int], tuple[list[int], list[int]]]
     """Outputs and the bits of them that mean something, where all but so many inputs are zero."""
 
 
 def _integers(rows: NDArray[np.uint8]) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+def _beat_payloads(site: SiteTable, beats: NDArray[np.uint8], valid: NDArray[np.bool_]) -> list[int]:
+    """Beats (N, lanes) with the number of their last lane, without ``last``."""
+    layout = beat_layout(site.params)
+    lanes = [_packed(layout, last_lane=int(lane)) for lane in last_lanes(valid)]
+    return [beat | lane for beat, lane in zip(_integers(beats), lanes, strict=True)]
 
 
 def _packed(layout: Any, **values: int) -> int:
@@ -171,15 +178,15 @@ class _Direction:
         part.starts.append(_packed(layout, **frame.job))
         part.done += 1
         count = len(frame.inputs)
-        inputs = _integers(frame.inputs)
+        inputs = frame.inputs
         given = int(self._rng.integers(1, count)) if kind == "early" and count > 1 else count
-        outputs, masks = (_integers(rows) for rows in frame.outputs_of(given))
+        outputs, masks = frame.outputs_of(given)
         part.outputs += [*outputs[:-1], *(payload | self._last_out for payload in outputs[-1:])]
         part.masks += [mask | self._last_out for mask in masks]
         part.errors["early_last"] += given < count
         inputs = inputs[:given]
         if kind == "late" and count:
-            inputs += [*inputs[: self._rng.integers(count)], 0]
+            inputs = [*inputs, *inputs[: self._rng.integers(count)], 0]
             part.errors["late_last"] += 1
         part.inputs += [*inputs[:-1], *(payload | self._last_in for payload in inputs[-1:])]
 
@@ -206,7 +213,7 @@ class _Direction:
             rows = range(first, int(self._rng.integers(first, height)) + 1)
             job = {**job, "window": 1, "rows": len(rows)}
 
-        def outputs_of(given: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        def outputs_of(given: int) -> tuple[list[int], list[int]]:
             seen = np.zeros_like(x)
             for place in islice(_beats(site, rows), given):
                 seen[place] = x[place]
@@ -215,10 +222,10 @@ class _Direction:
             for plane in site.planes:
                 first, last = (plane.position_bit(y, 0) // site.params.word_bits for y in (rows.start, rows.stop))
                 parts.append(stream[first:last])
-            words = np.concatenate(parts)
-            return words, np.full_like(words, 255)
+            words = _integers(np.concatenate(parts))
+            return words, [-1] * len(words)
 
-        return _Frame(job, to_beats(site, x[rows.start : rows.stop])[0], outputs_of)
+        return _Frame(job, _beat_payloads(site, *to_beats(site, x[rows.start : rows.stop])), outputs_of)
 
     def _decoded(self, job: dict[str, int], is_part: bool) -> _Frame:
         site, params = self._site, self._site.params
@@ -231,15 +238,17 @@ class _Direction:
             count = window.rows * window.row_words(site.planes[window.plane].position_bits, params.word_bits)
         words = self._rng.integers(0, 256, (count, params.word_bytes), dtype=np.uint8)
 
-        def outputs_of(given: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        def outputs_of(given: int) -> tuple[list[int], list[int]]:
             seen = np.where(np.arange(count)[:, None] < given, words, 0).astype(np.uint8)
             if window is None:
                 beats, valid = to_beats(site, codec.decode(seen.reshape(-1)))
             else:
                 beats, valid = window_beats(site, window.plane, codec.decode_window(seen, window))
-            return beats, valid.astype(np.uint8) * 255
+            # All bits but the bytes that are no channel.
+            masks = [~filling for filling in _integers(np.where(valid, 0, 255).astype(np.uint8))]
+            return _beat_payloads(site, beats, valid), masks
 
-        return _Frame(job, words, outputs_of)
+        return _Frame(job, _integers(words), outputs_of)
 
     def _window(self) -> Window:
         site, rng = self._site, self._rng

@@ -100,6 +100,7 @@ class Bench:
         for direction in self.directions:
             for port in ("start", "load", "i"):
                 getattr(dut, f"{direction.name}_{port}_payload").value = 0
+            getattr(dut, f"{direction.name}_clear").value = 0
 
     async def reset(self) -> None:
         """Reset for a few cycles."""

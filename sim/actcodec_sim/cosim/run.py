@@ -81,7 +81,7 @@ def withstand(
         (empty / JOB_FILE).write_text(json.dumps({"seed": seed, "phases": made}))
     variables = _variables(rtl, job)
     limit_s = START_SECONDS + phases * PHASE_CYCLES // SLOWEST_CYCLES_PER_SECOND
-    run(simulator, rtl, folder, job, variables, limit_s=limit_s, waves=waves, bench="robustness")
+    run(simulator, rtl, folder, job, variables, limit_s=limit_s, waves=waves, testbench="actcodec_sim.cosim.robustness")
 
 
 def _built(tables: Tables, simulator: Simulator, cache: Path, waves: bool) -> tuple[Path, Path]:

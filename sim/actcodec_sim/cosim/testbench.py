@@ -21,6 +21,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
+from actcodec.golden import last_lanes
 from actcodec_sim.cosim.drivers import Fields, Sink, Source, integers, mark_last
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, read_frames
 
@@ -52,12 +53,20 @@ class Direction:
         self.outputs: list[list[int]] = []
         self.masks: list[list[int]] = []
 
-    def add_site(self, inputs: NDArray[np.uint8], outputs: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
-        """One more site: payloads in, payloads out, and which of their bits have a meaning."""
-        last_in, last_out = self._fields["i"].pack(last=1), self._fields["o"].pack(last=1)
-        self.inputs.append(mark_last(integers(inputs), last_in))
-        self.outputs.append(mark_last(integers(outputs), last_out))
-        self.masks.append([m | last_out for m in integers(mask)])
+    def add_site(self, beats: NDArray[np.uint8], words: NDArray[np.uint8], valid: NDArray[np.bool_]) -> None:
+        """One more site: beats, of which the ``valid`` bytes are channels, and words, one of them in, the other out."""
+        is_encoder = self.name == "encoder"
+        fields, last = (self._fields[port] for port in ("io" if is_encoder else "oi"))
+        lanes = [fields.pack(last_lane=int(lane)) for lane in last_lanes(valid)]
+        channels = mark_last(
+            [beat | lane for beat, lane in zip(integers(beats), lanes, strict=True)], fields.pack(last=1)
+        )
+        stream = mark_last(integers(words), last.pack(last=1))
+        self.inputs.append(channels if is_encoder else stream)
+        self.outputs.append(stream if is_encoder else channels)
+        # Of a word all bits have a meaning, of a beat all but the bytes that are no channel.
+        filling = [] if is_encoder else integers(np.where(valid, 0, 255).astype(np.uint8))
+        self.masks.append([~bits for bits in filling] if filling else [-1] * len(stream))
 
     def drive(self) -> None:
         """Set the inputs of the coming rising edge."""
@@ -115,9 +124,8 @@ class Bench:
         self.decoder = Direction(dut, "decoder", self.folder, ports, rng)
         self.directions = (self.encoder, self.decoder)
         for frame in self.frames:
-            everything = np.full_like(frame.stream, 255)
-            self.encoder.add_site(frame.beats, frame.stream, everything)
-            self.decoder.add_site(frame.stream, frame.decoded, frame.valid.astype(np.uint8) * 255)
+            self.encoder.add_site(frame.beats, frame.stream, frame.valid)
+            self.decoder.add_site(frame.decoded, frame.stream, frame.valid)
 
     async def reset_and_load(self) -> None:
         """Reset the codec and load the tables of both directions."""
@@ -125,6 +133,8 @@ class Bench:
         for name in ("start", "load", "i"):
             for direction in self.directions:
                 getattr(self._dut, f"{direction.name}_{name}_payload").value = 0
+        for direction in self.directions:
+            getattr(self._dut, f"{direction.name}_clear").value = 0
         Clock(self._dut.clk, CLOCK_NS, unit="ns").start()
         for _ in range(RESET_CYCLES):
             await FallingEdge(self._dut.clk)

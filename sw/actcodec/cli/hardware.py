@@ -1,4 +1,4 @@
-"""Verbs of the hardware: rtl, cosim."""
+"""Verbs of the hardware: rtl, descriptors, cosim."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from actcodec.cli.options import (
     SeedOption,
     SimulatorName,
     SitesOption,
+    TablesOption,
     note,
     open_network,
     print_json,
@@ -25,6 +26,7 @@ from actcodec.cli.options import (
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command(epilog="**Example**: `actcodec rtl --tables build/tables --out build/rtl`")(rtl)
+    app.command(epilog="**Example**: `actcodec descriptors --tables build/tables --tile 8x8 --halo 1`")(descriptors)
     app.command(epilog="**Example**: `actcodec cosim --tables build/tables --sim icarus --image 7`")(cosim)
 
 
@@ -39,11 +41,13 @@ def rtl(
     lint: Annotated[bool, typer.Option("--lint", help="Check the Verilog with Verilator's linter.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Write the codec's Verilog, ports and payload layouts, file list and table images."""
-    from actcodec.files import write_text
+    """Write the Verilog of codec and AXI shell, ports, register map, C header, file list and table images."""
+    import numpy as np
+
+    from actcodec.files import write_bytes, write_text
     from actcodec.params import load_params
     from actcodec.tables import load_tables
-    from actcodec.tables.image import decoder_image, encoder_image, to_hex
+    from actcodec.tables.image import decoder_image, encoder_image, framed_image, to_hex
     from actcodec_rtl.generate import FILE_LIST, generate
     from actcodec_rtl.lint import lint as check
 
@@ -51,8 +55,12 @@ def rtl(
     params = loaded.params if loaded else load_params(codec)
     fresh = generate(params, out)
     if loaded:
-        write_text(out / "encoder_tables.hex", to_hex(encoder_image(params, loaded.sites)))
-        write_text(out / "decoder_tables.hex", to_hex(decoder_image(params, loaded.sites)))
+        images = {"encoder": encoder_image(params, loaded.sites), "decoder": decoder_image(params, loaded.sites)}
+        for name, image in images.items():
+            write_text(out / f"{name}_tables.hex", to_hex(image))
+        packet = np.concatenate([framed_image(name, image) for name, image in images.items()])
+        write_text(out / "axi_tables.hex", to_hex(packet))
+        write_bytes(out / "axi_tables.bin", packet.tobytes())
     if lint:
         check(out)
     files = (out / FILE_LIST).read_text().split()
@@ -61,6 +69,43 @@ def rtl(
     else:
         state = "generated" if fresh else "up to date"
         typer.echo(f"{out}: {len(files)} Verilog files, {state}{', lint clean' if lint else ''}")
+
+
+def descriptors(
+    tables: TablesOption,
+    tile: Annotated[str, typer.Option("--tile", metavar="HxW", help="Positions of a tile: height x width.")],
+    halo: Annotated[int, typer.Option("--halo", min=0, help="Neighbours that a tile takes along on every side.")] = 0,
+    stride: Annotated[int, typer.Option("--stride", min=1, help="Only rows and columns that are multiples of it.")] = 1,
+    align: Annotated[
+        int | None, typer.Option("--align", help="Bytes that streams are aligned to; default the DRAM transaction.")
+    ] = None,
+    base: Annotated[int, typer.Option("--base", min=0, help="Byte address of the first stream.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Directory of descriptors.json and .csv.")] = Path(
+        "build/descriptors"
+    ),
+    json_output: JsonOption = False,
+) -> None:
+    """Write what a DMA needs to fetch tiles: addresses and words, and the decoder's job, for every site and plane."""
+    from actcodec.errors import ActcodecError
+    from actcodec.files import write_json, write_text
+    from actcodec.tables import load_tables
+    from actcodec.tables.descriptors import Tiling, all_descriptors, as_csv, as_json
+
+    sides = tile.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise ActcodecError("descriptors", f"--tile {tile!r} is not HEIGHTxWIDTH")
+    tiling = Tiling(int(sides[0]), int(sides[1]), halo, stride)
+    loaded = load_tables(tables)
+    default = max(loaded.transaction_bytes, loaded.params.word_bytes)
+    found = all_descriptors(loaded, tiling, base, default if align is None else align)
+    content = as_json(loaded, tiling, found)
+    write_json(out / "descriptors.json", content)
+    write_text(out / "descriptors.csv", as_csv(found))
+    if json_output:
+        print_json(content)
+    else:
+        moved = sum(descriptor.words for descriptor in found) * loaded.params.word_bytes
+        typer.echo(f"{out}: {len(found)} descriptors of {len(loaded.sites)} sites, {moved} bytes fetched")
 
 
 def cosim(

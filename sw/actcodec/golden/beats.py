@@ -37,3 +37,9 @@ def _beats_of(site: SiteTable, plane: Plane, x: NDArray[np.uint8]) -> tuple[NDAr
         parts = [np.pad(source[:, :, c0:c1], ((0, 0), (0, 0), (0, -(c1 - c0) % lanes))) for c0, c1 in cuts]
         found.append(np.concatenate(parts, axis=2).reshape(-1, lanes))
     return found[0], found[1]
+
+
+def last_lanes(valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Number of the last lane that holds a channel, for every beat of ``valid`` (N, lanes)."""
+    lanes: NDArray[np.int64] = valid.sum(axis=1, dtype=np.int64)
+    return lanes - 1

@@ -5,6 +5,10 @@ bits 8…31, number of entries in bits 32…63) and then its entries, each in �
 significant word first. Entries lie in the memories in the order in which the schedule uses them. Addresses and
 pointers count from the beginning of a bank, so that an image runs from the bank that it is loaded to, and it is all
 that the bank holds: the sites of the image loaded before it are no longer known. One section holds all its sites.
+
+The AXI shell takes the images of both directions through one port: *framed*, one header word before the image
+(the letters ACT in bits 0…23, direction in bits 24…27, bank in bits 28…31, number of words that follow in
+bits 32…63).
 """
 
 from __future__ import annotations
@@ -31,8 +35,16 @@ from actcodec.tables.program import (
 )
 from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, encoder_records
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of the memories' layout; counts up whenever the same tables give another image."""
+
+IMAGE_DIRECTIONS = ("encoder", "decoder")
+"""Directions by their number in the header of a framed image."""
+IMAGE_MAGIC = int.from_bytes(b"ACT", "little")
+IMAGE_MAGIC_BITS = 24
+IMAGE_DIRECTION_BITS = 4
+IMAGE_BANK_BITS = 4
+IMAGE_COUNT_BITS = 32
 
 HEADER_MEMORY_BITS = 8
 HEADER_FIRST_BITS = 24
@@ -157,7 +169,7 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
     exact = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
     bias = np.array([_wrap(int(b), site.params.acc_bits) for b in exact])
     for number, plane in enumerate(site.planes):
-        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1)
+        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1, last_lane=0)
     _add_code_planes(
         fill,
         site,
@@ -189,6 +201,7 @@ def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
                 zero=info.zero,
                 low=info.low,
                 high=info.high,
+                last_lane=len(channels) - 1,
             )
     _add_code_planes(
         fill,
@@ -253,6 +266,18 @@ def _image(
     for site in sites:
         fill(filler, site)
     return _words(filler, params)
+
+
+def framed_image(direction: str, image: Image, bank: int = 0) -> Image:
+    """The words (N, word_bytes) of a direction's image behind the header that the AXI shell wants before it."""
+    header = (
+        IMAGE_MAGIC
+        | IMAGE_DIRECTIONS.index(direction) << IMAGE_MAGIC_BITS
+        | bank << (IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS)
+        | len(image) << (IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS + IMAGE_BANK_BITS)
+    )
+    first = np.frombuffer(header.to_bytes(image.shape[1], "little"), dtype=np.uint8)
+    return np.concatenate([first[None], image])
 
 
 def to_hex(image: Image) -> str:

@@ -138,7 +138,11 @@ def encoder_records(p: CodecParams) -> dict[str, Record]:
     records = (
         _site_record(p),
         Record("plane", p.plane_depth, _plane_record(p, p.coefficient_depth)),
-        Record("operation", p.coefficient_depth, _operation_fields(p, p.beats_per_block - 1)),
+        Record(
+            "operation",
+            p.coefficient_depth,
+            (*_operation_fields(p, p.beats_per_block - 1), Field("last_lane", bits_for(p.lanes - 1))),
+        ),
         _code_plane_record(p),
         Record(
             "code",
@@ -186,6 +190,7 @@ def decoder_records(p: CodecParams) -> dict[str, Record]:
                 Field("zero", ACTIVATION_BITS),
                 Field("low", ACTIVATION_BITS),
                 Field("high", ACTIVATION_BITS),
+                Field("last_lane", bits_for(p.lanes - 1)),
             ),
         ),
         # Where the codes of a plane lie, for windows: planes that store nothing have none.
