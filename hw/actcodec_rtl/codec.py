@@ -1,4 +1,4 @@
-"""The codec block: encoder and decoder side by side, the top of the exported Verilog."""
+"""The codec block: encoder and decoder side by side, or one of them; the top of the exported Verilog."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from actcodec_rtl.component import Block
 from actcodec_rtl.decoder import Decoder
 from actcodec_rtl.encoder import Encoder
 
+_DIRECTIONS = {"encoder": Encoder, "decoder": Decoder}
+
 
 class Codec(Block):
-    """An `Encoder` on ports ``encoder.*`` and a `Decoder` on ports ``decoder.*``; they share clock and reset only."""
+    """The directions of the build: an `Encoder` on ports ``encoder.*``, a `Decoder` on ports ``decoder.*``.
+
+    They share clock and reset only.
+    """
 
     def __init__(self, params: CodecParams) -> None:
-        self._encoder = Encoder(params)
-        self._decoder = Decoder(params)
-        super().__init__({"encoder": Out(self._encoder.signature), "decoder": Out(self._decoder.signature)})
+        self._parts = {name: _DIRECTIONS[name](params) for name in params.directions}
+        super().__init__({name: Out(part.signature) for name, part in self._parts.items()})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.encoder = self._encoder
-        m.submodules.decoder = self._decoder
-        connect(m, self._encoder, wiring.flipped(self.encoder))
-        connect(m, self._decoder, wiring.flipped(self.decoder))
+        for name, part in self._parts.items():
+            m.submodules[name] = part
+            connect(m, part, wiring.flipped(getattr(self, name)))
         return m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,6 +31,13 @@ CODE_VALUE_BITS = MAX_WIDTH + MAX_LEFT_SHIFT
 
 Transform = Literal["project", "identity", "bypass", "folded"]
 Order = Literal["position-major", "block-major"]
+Direction = Literal["encoder", "decoder"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+"""The two halves of a codec, in the order in which ports, files and results name them."""
+
+
+_BUILD_ONLY = ("directions",)
+"""Parameters that tables do not depend on."""
 
 
 def _is_power_of_two(value: int) -> bool:
@@ -65,6 +72,8 @@ class CodecParams(BaseModel):
     coefficient_depth: int = Field(default=1024, ge=1, le=65536)
     transforms: tuple[Transform, ...] = ("project", "identity", "bypass")
     orders: tuple[Order, ...] = ("position-major", "block-major")
+    directions: tuple[Direction, ...] = DIRECTIONS
+    """Which halves the build has."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -80,11 +89,28 @@ class CodecParams(BaseModel):
             raise ValueError(f"codes = {self.codes} of {MAX_WIDTH} bits do not fit word_bits = {self.word_bits}")
         if "folded" in self.transforms:
             raise ValueError("transforms: 'folded' is not available in this generator")
+        # One way to write each choice: what is hashed is the same for the same build.
+        if not self.directions or self.directions != tuple(name for name in DIRECTIONS if name in self.directions):
+            raise ValueError(f"directions = {list(self.directions)} is not {list(DIRECTIONS)} or one of them")
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """The parameters as JSON values; what is left to its rule is left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The parameters as JSON values; what is left to its rule, and a codec of both directions, is not named."""
+        content = self.model_dump(mode="json", exclude_none=True)
+        if self.directions == DIRECTIONS:
+            del content["directions"]
+        return content
+
+    def refuses_tables_of(self, other: Self) -> str | None:
+        """Why tables made for ``other`` do not fit this build: the first parameter that differs; None where they fit.
+
+        Tables do not depend on the directions of a build.
+        """
+        for name in type(self).model_fields:
+            own, others = getattr(self, name), getattr(other, name)
+            if name not in _BUILD_ONLY and own != others:
+                return f"{name} = {others}, not {own}"
+        return None
 
     @property
     def word_bytes(self) -> int:

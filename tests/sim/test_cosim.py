@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from actcodec.errors import ActcodecError
-from actcodec.params import load_params
+from actcodec.params import DIRECTIONS, load_params
 from actcodec.tables.records import encoder_records
 from actcodec.tables.synthetic import synthetic_tables
 from actcodec_rtl.generate import PORTS_FILE, generate
 from actcodec_sim.cosim import cosimulate
-from actcodec_sim.cosim.job import JOB_VARIABLE, write_job
-from actcodec_sim.cosim.run import transactions_of_words
+from actcodec_sim.cosim.job import JOB_VARIABLE, Stalls, write_job
+from actcodec_sim.cosim.run import rtl_folder, transactions_of_words
 from actcodec_sim.cosim.simulators import Simulator, build, run
 from support.cosim import CACHE, random_activations
 from support.images import place_of
@@ -23,7 +23,14 @@ from support.images import place_of
 
 @pytest.mark.parametrize(
     ("codec", "simulator"),
-    [("tiny", "icarus"), ("default", "icarus"), ("wide", "icarus"), ("default", "verilator")],
+    [
+        ("tiny", "icarus"),
+        ("default", "icarus"),
+        ("wide", "icarus"),
+        ("encoder-only", "icarus"),
+        ("default", "verilator"),
+        ("decoder-only", "verilator"),
+    ],
 )
 def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: Simulator, tmp_path: Path) -> None:
     tables = synthetic_tables(11, load_params(codec))
@@ -32,7 +39,8 @@ def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: 
     assert len(result.sites) == len(tables.sites)
     for site, table in zip(result.sites, tables.sites, strict=True):
         sizes = table.sizes(tables.transaction_bytes)
-        assert site.encoder.payload_bits == site.decoder.payload_bits == sizes.payload_bits
+        assert tuple(site.directions) == tables.params.directions
+        assert {direction.payload_bits for direction in site.directions.values()} == {sizes.payload_bits}
         assert site.stream_bytes == sizes.stream_bytes
         assert site.transaction_bytes == sizes.transaction_bytes
 
@@ -40,11 +48,11 @@ def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: 
 def _run_changed_job(tmp_path: Path, change: str) -> None:
     """Run a job after one of its files was changed behind the golden model's back, in Icarus."""
     tables = synthetic_tables(11, load_params("tiny"))
-    rtl = CACHE / "rtl-4x2-64"
+    rtl = rtl_folder(CACHE, tables.params)
     generate(tables.params, rtl)
     folder = build("icarus", rtl, CACHE)
     job = tmp_path / "job"
-    write_job(job, tables, random_activations(tables, 12), 0, 0.2)
+    write_job(job, tables, random_activations(tables, 12), DIRECTIONS, 0, Stalls(0.2, 0.2))
     if change == "expected word":
         words = np.load(job / "1.stream.npy")
         words[3, 2] ^= 4

@@ -1,7 +1,8 @@
-"""The cocotb tests that run inside the simulator: one job, twice, on encoder and decoder side by side.
+"""The cocotb tests that run inside the simulator: one job, twice, on the directions that the build has, side by side.
 
 Pass 1, `sites_one_by_one`: every site alone with inputs always valid and outputs always ready; measures cycles.
-Pass 2, `sites_back_to_back`: all sites without a pause, with random stalls on every port.
+Pass 2, `sites_back_to_back`: all sites without a pause, with random stalls on every port, or on one side's.
+Both report, for every frame, whether a port of its stalled.
 
 Both simulators see the same events: inputs change after the falling edge, everything is read in the read-only
 phase that follows, and the rising edge commits what was read. A signal that is X fails the test where it is
@@ -14,7 +15,9 @@ import hashlib
 import json
 import os
 import random
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,8 @@ class Source:
         self._stall = 0.0
         self._offered = False
         self.taken = 0
+        self.starves = False
+        """In the cycle sampled last the codec was ready and nothing was offered."""
         self._valid.value = 0
 
     def begin(self, payloads: Sequence[int], stall: float) -> None:
@@ -64,7 +69,9 @@ class Source:
 
     def sample(self) -> bool:
         """Read what the coming rising edge commits; True where a payload is taken."""
-        taken = bool(int(self._ready.value)) and self._offered
+        is_ready = bool(int(self._ready.value))
+        taken = is_ready and self._offered
+        self.starves = is_ready and not self._offered
         if taken:
             self._offered = False
             self.taken += 1
@@ -89,6 +96,8 @@ class Sink:
         self._is_ready = False
         self._waiting: int | None = None
         self.taken: list[int] = []
+        self.blocks = False
+        """In the cycle sampled last a payload was offered and not taken."""
         self._ready.value = 0
 
     def begin(self, stall: float) -> None:
@@ -104,7 +113,9 @@ class Sink:
 
     def sample(self) -> bool:
         """Read what the coming rising edge commits; True where a payload is taken."""
-        if not int(self._valid.value):
+        valid = bool(int(self._valid.value))
+        self.blocks = valid and not self._is_ready
+        if not valid:
             assert self._waiting is None, f"{self._name}: valid fell before its payload was taken"
             return False
         payload = self._payload.value.to_unsigned()
@@ -113,6 +124,30 @@ class Sink:
         if self._is_ready:
             self.taken.append(payload)
         return self._is_ready
+
+
+class StallMonitor:
+    """Which frames of a run stalled at the ports of a direction."""
+
+    def __init__(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Payloads of every frame, in order."""
+        self._input_ends, self._output_ends = list(accumulate(inputs)), list(accumulate(outputs))
+        self.input_stalls, self.output_stalls = [0] * len(inputs), [0] * len(outputs)
+
+    def sample(self, source: Source, sink: Sink, started: int) -> None:
+        """Count the cycle just sampled: ``started`` frames have begun.
+
+        An input stalls where its frame has begun and the codec waits for it, an output where it waits to be taken.
+        Nothing moves at a port that stalls: what was taken there ends before the payload that is waited for.
+        """
+        if source.starves and not source.empty:
+            frame = bisect_right(self._input_ends, source.taken)
+            if frame < started:
+                self.input_stalls[frame] += 1
+        if sink.blocks:
+            frame = bisect_right(self._output_ends, len(sink.taken))
+            if frame < len(self.output_stalls):
+                self.output_stalls[frame] += 1
 
 
 class Direction:
@@ -186,13 +221,15 @@ class Bench:
         rng = random.Random(self.job["seed"])
         self.names = [site["name"] for site in self.job["sites"]]
         self.frames = read_frames(self.folder, len(self.names))
-        self.encoder = Direction(dut, "encoder", self.folder, ports, rng)
-        self.decoder = Direction(dut, "decoder", self.folder, ports, rng)
-        self.directions = (self.encoder, self.decoder)
-        for frame in self.frames:
-            everything = np.full_like(frame.stream, 255)
-            self.encoder.add_site(frame.beats, frame.stream, everything)
-            self.decoder.add_site(frame.stream, frame.decoded, frame.valid.astype(np.uint8) * 255)
+        self.directions = [Direction(dut, name, self.folder, ports, rng) for name in self.job["directions"]]
+        self.observed: list[dict[str, Any]] = []
+        """Frames of all runs, with the stalls that their ports saw."""
+        for direction in self.directions:
+            for frame in self.frames:
+                if direction.name == "encoder":
+                    direction.add_site(frame.beats, frame.stream, np.full_like(frame.stream, 255))
+                else:
+                    direction.add_site(frame.stream, frame.decoded, frame.valid.astype(np.uint8) * 255)
 
     async def reset_and_load(self) -> None:
         """Reset the codec and load the tables of both directions."""
@@ -217,18 +254,21 @@ class Bench:
         for direction in self.directions:
             direction.load.drive()
 
-    async def run(self, sites: Sequence[int], stall: float) -> dict[str, int]:
-        """Run these sites one after another through both directions; cycles of each from start to last output."""
+    async def run(self, sites: Sequence[int], input_stall: float = 0, output_stall: float = 0) -> dict[str, int]:
+        """Run these sites one after another through every direction; cycles of each from start to last output."""
         expected = {d.name: sum(len(d.outputs[site]) for site in sites) for d in self.directions}
         started: dict[str, int] = {}
         ended: dict[str, int] = {}
+        monitors: dict[str, StallMonitor] = {}
         for d in self.directions:
-            d.start.begin(list(sites), stall)
-            d.source.begin([payload for site in sites for payload in d.inputs[site]], stall)
-            d.sink.begin(stall)
+            d.start.begin(list(sites), input_stall)
+            d.source.begin([payload for site in sites for payload in d.inputs[site]], input_stall)
+            d.sink.begin(output_stall)
+            monitors[d.name] = StallMonitor([len(d.inputs[s]) for s in sites], [len(d.outputs[s]) for s in sites])
         predicted = sum(
             max(self.job["sites"][site]["encode_cycles"], self.job["sites"][site]["decode_cycles"]) for site in sites
         )
+        stall = max(input_stall, output_stall)
         limit = int((predicted + 64 * len(sites)) * (2 + 8 * stall / (1 - stall))) + 1000
         quiet = 0
         for cycle in range(limit):
@@ -243,6 +283,7 @@ class Bench:
                 if d.sink.sample():
                     ended[d.name] = cycle
                     quiet = 0
+                monitors[d.name].sample(d.source, d.sink, d.start.taken)
             done = all(
                 d.source.empty and d.start.empty and len(d.sink.taken) >= expected[d.name] for d in self.directions
             )
@@ -254,13 +295,19 @@ class Bench:
             raise AssertionError(f"timeout after {limit} cycles in sites {[self.names[s] for s in sites]}: {waiting}")
         for d in self.directions:
             d.check(d.sink.taken, sites, self.names)
+            stalls = zip(sites, monitors[d.name].input_stalls, monitors[d.name].output_stalls, strict=True)
+            self.observed += [
+                {"site": site, "direction": d.name, "input_stalls": inputs, "output_stalls": outputs}
+                for site, inputs, outputs in stalls
+            ]
         return {name: ended[name] - started[name] + 1 if name in ended else 0 for name in started}
 
     def write_result(self, content: dict[str, Any]) -> None:
-        """Merge ``content`` into the job's result file."""
+        """Merge ``content`` and the frames observed into the job's result file."""
         path = self.folder / RESULT_FILE
-        result = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**result, **content}, indent=1))
+        result = json.loads(path.read_text()) if path.exists() else {"frames": []}
+        frames = result["frames"] + self.observed
+        path.write_text(json.dumps({**result, **content, "frames": frames}, indent=1))
 
 
 def port_digest(direction: Direction, frame_mask: NDArray[np.bool_] | None, bytes_each: int) -> str:
@@ -278,19 +325,18 @@ async def sites_one_by_one(dut: Any) -> None:
     results = []
     for number, name in enumerate(bench.names):
         before = {d.name: d.counters() for d in bench.directions}
-        cycles = await bench.run([number], 0.0)
+        cycles = await bench.run([number])
         after = {d.name: d.counters() for d in bench.directions}
         frame = bench.frames[number]
-        digests = {
-            "encoder": port_digest(bench.encoder, None, frame.stream.shape[1]),
-            "decoder": port_digest(bench.decoder, frame.valid, frame.valid.shape[1]),
-        }
         entry: dict[str, Any] = {"name": name}
         for d in bench.directions:
             entry[d.name] = {key: after[d.name][key] - before[d.name][key] for key in COUNTER_FIELDS}
             entry[d.name]["cycles"] = cycles[d.name]
-            entry[d.name]["digest"] = digests[d.name]
-            moved = d.sink.taken if d is bench.encoder else d.inputs[number]
+            if d.name == "encoder":
+                entry[d.name]["digest"] = port_digest(d, None, frame.stream.shape[1])
+            else:
+                entry[d.name]["digest"] = port_digest(d, frame.valid, frame.valid.shape[1])
+            moved = d.sink.taken if d.name == "encoder" else d.inputs[number]
             entry[d.name]["port_words"] = len(moved)
             dut._log.info(
                 f"{name} {d.name}: {cycles[d.name]} cycles, {len(moved) / max(1, cycles[d.name]):.3f} words/cycle, "
@@ -302,11 +348,11 @@ async def sites_one_by_one(dut: Any) -> None:
 
 @cocotb.test(timeout_time=10, timeout_unit="sec")
 async def sites_back_to_back(dut: Any) -> None:
-    """All sites without a pause under random stalls on every port: equality of every word."""
+    """All sites without a pause under random stalls of the job's probabilities: equality of every word."""
     bench = Bench(dut)
     await bench.reset_and_load()
-    stall = float(bench.job["stall"])
-    cycles = await bench.run(range(len(bench.names)), stall)
+    stalls = bench.job["stalls"]
+    cycles = await bench.run(range(len(bench.names)), stalls["input"], stalls["output"])
     counters = {d.name: d.counters() for d in bench.directions}
     for name, values in counters.items():
         dut._log.info(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,18 @@ from actcodec.cli.options import (
     use_threads,
 )
 
+if TYPE_CHECKING:
+    from actcodec.params import CodecParams
+    from actcodec.tables import Tables
+
+BuildOption = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help="Codec parameters: a name in configs/codec or a TOML file; default those of the tables, or `default`.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
@@ -30,29 +42,26 @@ def register(app: typer.Typer) -> None:
 
 def rtl(
     out: Annotated[Path, typer.Option("--out", help="Directory of the RTL to write.")] = Path("build/rtl"),
-    codec: Annotated[str, typer.Option("--codec", help="Codec parameters: a name in configs/codec or a TOML file.")] = (
-        "default"
-    ),
+    codec: BuildOption = None,
     tables: Annotated[
-        Path | None, typer.Option("--tables", help="Take the parameters from these tables, and write their images.")
+        Path | None, typer.Option("--tables", help="Tables whose images to write; they have to fit the codec.")
     ] = None,
     lint: Annotated[bool, typer.Option("--lint", help="Check the Verilog with Verilator's linter.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Write the codec's Verilog, ports and payload layouts, file list and table images."""
+    """Write the codec's Verilog, what integrates it (ports, file lists, template) and table images."""
     from actcodec.files import write_text
-    from actcodec.params import load_params
     from actcodec.tables import load_tables
-    from actcodec.tables.image import decoder_image, encoder_image, to_hex
+    from actcodec.tables.image import image_of, to_hex
     from actcodec_rtl.generate import FILE_LIST, generate
     from actcodec_rtl.lint import lint as check
 
     loaded = load_tables(tables) if tables else None
-    params = loaded.params if loaded else load_params(codec)
+    params = _build_for(loaded, codec)
     fresh = generate(params, out)
     if loaded:
-        write_text(out / "encoder_tables.hex", to_hex(encoder_image(params, loaded.sites)))
-        write_text(out / "decoder_tables.hex", to_hex(decoder_image(params, loaded.sites)))
+        for direction in params.directions:
+            write_text(out / f"{direction}_tables.hex", to_hex(image_of(direction, params, loaded.sites)))
     if lint:
         check(out)
     files = (out / FILE_LIST).read_text().split()
@@ -63,16 +72,34 @@ def rtl(
         typer.echo(f"{out}: {len(files)} Verilog files, {state}{', lint clean' if lint else ''}")
 
 
+def _build_for(tables: Tables | None, codec: str | None) -> CodecParams:
+    """The parameters of ``codec``, or those of the tables; ActcodecError where the tables do not fit it."""
+    from actcodec.errors import ActcodecError
+    from actcodec.params import load_params
+
+    if codec is None:
+        return tables.params if tables else load_params("default")
+    params = load_params(codec)
+    problem = params.refuses_tables_of(tables.params) if tables else None
+    if problem:
+        raise ActcodecError("--tables", f"are for a codec with {problem} as {codec} has it; export them for that codec")
+    return params
+
+
 def cosim(
     tables: Annotated[Path | None, typer.Option("--tables", help="Directory of tables; real activations.")] = None,
     synthetic: Annotated[
         str | None, typer.Option("--synthetic", help="Instead: random tables and data for this codec configuration.")
     ] = None,
     sim: Annotated[SimulatorName, typer.Option("--sim", help="Simulator.")] = SimulatorName.VERILATOR,
+    codec: BuildOption = None,
     image: Annotated[int, typer.Option(min=0, help="Number of the test image whose activations are used.")] = 0,
     stall: Annotated[
         float, typer.Option(min=0, max=0.95, help="Probability of a stall a cycle and port in the second pass.")
     ] = 0.3,
+    output_stall: Annotated[
+        float | None, typer.Option(min=0, max=0.95, help="That of the output ports, where it is another one.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Directory of results, log and waveform.")] = Path("build/cosim"),
     cache: Annotated[Path, typer.Option(help="Directory of builds, named by their content.")] = Path("build/cache"),
     waves: Annotated[bool, typer.Option(help="Record a waveform.")] = False,
@@ -91,6 +118,8 @@ def cosim(
 
     if (tables is None) == (synthetic is None):
         raise ActcodecError("cosim", "needs either --tables or --synthetic")
+    if synthetic is not None and codec is not None:
+        raise ActcodecError("cosim", "takes --codec with --tables only: --synthetic names the codec")
     if tables is not None:
         from actcodec.activations import stored_activations
         from actcodec.data import load_dataset
@@ -98,6 +127,7 @@ def cosim(
 
         use_threads(1)
         loaded = load_tables(tables)
+        build = _build_for(loaded, codec)
         source = loaded.provenance
         network = open_network(source.network, data_root, checkpoint, source.dataset, sites, tables)
         images = load_dataset(network.dataset, "test", data_root).images
@@ -109,32 +139,44 @@ def cosim(
         from actcodec.params import load_params
         from actcodec.tables.synthetic import synthetic_tables
 
-        loaded = synthetic_tables(seed, load_params(str(synthetic)))
+        build = load_params(str(synthetic))
+        loaded = synthetic_tables(seed, build)
         rng = np.random.default_rng(seed)
         shapes = {s.info.name: (s.info.height, s.info.width, s.info.channels) for s in loaded.sites}
         activations = {name: rng.integers(0, 256, shape).astype(np.uint8) for name, shape in shapes.items()}
     note(f"co-simulating {len(loaded.sites)} sites in {sim.value}; the first build takes a minute")
-    result = cosimulate(loaded, activations, sim.value, cache, out / sim.value, seed=seed, stall=stall, waves=waves)
+    result = cosimulate(
+        loaded,
+        activations,
+        sim.value,
+        cache,
+        out / sim.value,
+        build_params=build,
+        seed=seed,
+        stall=stall,
+        output_stall=output_stall,
+        waves=waves,
+    )
     write_json(out / f"{sim.value}.json", result.as_json())
     if json_output:
         print_json(result.as_json())
     else:
         print_table(
             f"{sim.value}: {result.cycles} cycles in {result.seconds:.1f} s",
-            "site|encode cycles|formula|decode cycles|formula|words/cycle|stalls in/out|stream bytes|agrees",
+            "site|direction|cycles|formula|words/cycle|stalls in/out|stream bytes|agrees",
             [
                 (
                     site.name,
-                    site.encoder.cycles,
-                    site.encoder.cycles_formula,
-                    site.decoder.cycles,
-                    site.decoder.cycles_formula,
-                    site.encoder.words_per_cycle,
-                    f"{site.encoder.input_stalls}/{site.encoder.output_stalls}",
+                    name,
+                    direction.cycles,
+                    direction.cycles_formula,
+                    direction.words_per_cycle,
+                    f"{direction.input_stalls}/{direction.output_stalls}",
                     site.stream_bytes,
-                    site.agrees,
+                    direction.agrees,
                 )
                 for site in result.sites
+                for name, direction in site.directions.items()
             ],
         )
     if not result.agrees:

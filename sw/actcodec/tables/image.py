@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
-from actcodec.params import CodecParams
+from actcodec.params import CodecParams, Direction
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import (
     CodeRecord,
@@ -211,6 +211,11 @@ def decoder_image(params: CodecParams, sites: Sequence[SiteTable]) -> NDArray[np
     for site in sites:
         _fill_decoder(fill, site)
     return _words(fill, params)
+
+
+def image_of(direction: Direction, params: CodecParams, sites: Sequence[SiteTable]) -> NDArray[np.uint8]:
+    """The image of a direction; as `encoder_image` and `decoder_image`."""
+    return (encoder_image if direction == "encoder" else decoder_image)(params, sites)
 
 
 def to_hex(image: NDArray[np.uint8]) -> str:
