@@ -11,10 +11,12 @@ from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
 
+from actcodec import __version__
 from actcodec.errors import ActcodecError
 from actcodec.files import atomic_directory, read_json
 from actcodec.params import CodecParams
 from actcodec_rtl.codec import Codec
+from actcodec_rtl.integration import CORE_FILE, TEMPLATE_FILE, fusesoc_core, instantiation_template
 from actcodec_rtl.memory import RAM_MODULE, VerilogExport
 from actcodec_rtl.ports import Port, ports_of
 from actcodec_rtl.tidy import split_modules, tidy
@@ -62,8 +64,8 @@ def _resource(name: str) -> bytes:
 
 
 def generator_digest(params: CodecParams) -> str:
-    """SHA-256 of everything that decides the generated files: parameters and the generator's own source."""
-    digest = hashlib.sha256(params.model_dump_json().encode())
+    """SHA-256 of everything that decides the generated files: version, parameters and the generator's own source."""
+    digest = hashlib.sha256(f"{__version__} {params.model_dump_json()}".encode())
     for package in ("actcodec_rtl", "actcodec.tables"):
         root = Path(str(resources.files(package)))
         for path in sorted(root.rglob("*")):
@@ -77,7 +79,8 @@ def generate(params: CodecParams, directory: Path) -> bool:
     """Write the RTL of ``params`` into ``directory``, all or nothing; False where it is there already.
 
     Files: one ``.sv`` a module (top ``actcodec_codec``), ``actcodec_ram.v``, ``ports.json`` (ports with the layout
-    of their payloads), ``files.f`` (file list), ``waivers.vlt`` (Verilator), ``generated.json`` (parameters).
+    of their payloads), ``files.f`` (file list), ``actcodec.core`` (FuseSoC), ``actcodec_codec_inst.svh`` (instantiation
+    template), ``waivers.vlt`` (Verilator), ``generated.json`` (parameters).
     Raises ActcodecError where the directory cannot be written.
     """
     digest = generator_digest(params)
@@ -92,6 +95,8 @@ def generate(params: CodecParams, directory: Path) -> bool:
             (temporary / name).write_bytes(_resource(name))
         sources = [f"{RAM_MODULE}.v", *(f"{name}.sv" for name in modules)]
         (temporary / FILE_LIST).write_text("".join(f"{name}\n" for name in sources))
+        (temporary / CORE_FILE).write_text(fusesoc_core(sources, WAIVERS, TOP))
+        (temporary / TEMPLATE_FILE).write_text(instantiation_template(params, ports, TOP))
         (temporary / PORTS_FILE).write_text(
             json.dumps({"top": TOP, "ports": [port.as_json() for port in ports]}, indent=1) + "\n"
         )
