@@ -7,10 +7,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-module actcodec_codec_tb;
+module actcodec_codec_tb #(
+    parameter LIMIT_CYCLES = 1000000
+);
     `include "vectors.svh"
-
-    localparam LIMIT_CYCLES = 1000000;
 
     logic clk = 0;
     logic rst = 1;

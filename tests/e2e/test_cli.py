@@ -13,7 +13,7 @@ from e2e.conftest import Cli
 
 VERBS = (
     *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
-    *("rtl", "cosim", "traffic", "report", "dram", "demo"),
+    *("rtl", "vectors", "cosim", "coverage", "traffic", "report", "dram", "demo"),
 )
 
 

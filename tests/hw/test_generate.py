@@ -11,25 +11,26 @@ from pathlib import Path
 import pytest
 
 from actcodec.errors import ActcodecError
-from actcodec.params import load_params
+from actcodec.params import DIRECTIONS, load_params
 from actcodec.tables.records import decoder_records, encoder_records
 from actcodec_rtl.generate import TOP, generate, generator_digest
 from support.frames import CONFIGS
 
 TINY = load_params("tiny")
+BUILDS = (*CONFIGS, "decoder-only", "encoder-only")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", BUILDS)
 def test_the_file_list_names_every_source_and_the_modules_they_instantiate(
     config: str, rtl_of: Callable[[str], Path]
 ) -> None:
     rtl = rtl_of(config)
     listed = (rtl / "files.f").read_text().split()
-    other = {"files.f", "ports.json", "waivers.vlt", "generated.json"}
+    other = {"files.f", "ports.json", "waivers.vlt", "generated.json", "actcodec.core", "actcodec_codec_inst.svh"}
     assert {*listed, *other} == set(contents(rtl)) and len(set(listed)) == len(listed)
     text = "".join((rtl / name).read_text() for name in listed)
     defined = set(re.findall(r"^module (\w+)", text, re.MULTILINE))
@@ -38,7 +39,7 @@ def test_the_file_list_names_every_source_and_the_modules_they_instantiate(
     assert json.loads((rtl / "generated.json").read_text())["codec"] == load_params(config).as_json()
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", BUILDS)
 def test_the_ports_file_agrees_with_the_top_module(config: str, rtl_of: Callable[[str], Path]) -> None:
     rtl = rtl_of(config)
     ports = json.loads((rtl / "ports.json").read_text())
@@ -49,6 +50,18 @@ def test_the_ports_file_agrees_with_the_top_module(config: str, rtl_of: Callable
     }
     listed = {port["name"]: (port["direction"], port["bits"]) for port in ports["ports"]}
     assert declared == listed | {"clk": ("input", 1), "rst": ("input", 1)}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_codec_of_one_direction_has_no_file_and_no_port_of_the_other(
+    direction: str, rtl_of: Callable[[str], Path]
+) -> None:
+    rtl, (other,) = rtl_of(f"{direction}-only"), set(DIRECTIONS) - {direction}
+    listed = (rtl / "files.f").read_text().split()
+    ports = [port["name"] for port in json.loads((rtl / "ports.json").read_text())["ports"]]
+    assert f"actcodec_{direction}.sv" in listed and f"{direction}_start_valid" in ports
+    assert not any(other in name for name in [*contents(rtl), *ports])
+    assert json.loads((rtl / "generated.json").read_text())["codec"]["directions"] == [direction]
 
 
 def test_memories_have_the_depth_and_width_of_the_records(rtl_of: Callable[[str], Path]) -> None:
@@ -107,6 +120,7 @@ def test_the_digest_follows_every_parameter() -> None:
         {"max_side": 255},
         {"step_depth": 129},
         {"orders": ("block-major",)},
+        {"directions": ("decoder",)},
     ]
     digests = {generator_digest(TINY.model_copy(update=change)) for change in [{}, *changes]}
     assert len(digests) == len(changes) + 1

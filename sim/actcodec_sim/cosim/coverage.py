@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from actcodec.errors import ActcodecError
+from actcodec.files import read_json
 from actcodec.params import DIRECTIONS, MAX_WIDTH, CodecParams, Direction, Order
 from actcodec.tables import SiteTable, Tables
 from actcodec.tables.geometry import Plane
@@ -166,6 +168,19 @@ def read_coverage(content: Any, source: object) -> Coverage:
     if not same or not hits.keys() <= all_bins():
         raise ActcodecError(str(source), "was counted in other bins; run its co-simulation again")
     return Coverage(hits, runs)
+
+
+def merge_files(sources: Iterable[Path]) -> Coverage:
+    """The sum of the coverage in files, and in the files ``coverage.json`` anywhere below directories.
+
+    Raises ActcodecError where there is none, or a file is no coverage.
+    """
+    files = [
+        found for source in sources for found in (sorted(source.rglob(COVERAGE_FILE)) if source.is_dir() else [source])
+    ]
+    if not files:
+        raise ActcodecError("coverage", f"no {COVERAGE_FILE} was found")
+    return sum((read_coverage(read_json(path), path) for path in files), Coverage())
 
 
 def _size(count: int, unit: int, names: Sequence[str]) -> str:

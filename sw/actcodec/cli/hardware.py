@@ -1,4 +1,4 @@
-"""Verbs of the hardware: rtl, cosim."""
+"""Verbs of the hardware: rtl, vectors, cosim, coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from actcodec.cli.options import (
     JsonOption,
     SeedOption,
     SimulatorName,
+    SiteOption,
     SitesOption,
+    TablesOption,
     note,
     open_network,
     print_json,
@@ -37,7 +39,11 @@ BuildOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command(epilog="**Example**: `actcodec rtl --tables build/tables --out build/rtl`")(rtl)
+    app.command(epilog="**Example**: `actcodec vectors --tables build/tables --site conv1 --out build/vectors`")(
+        vectors
+    )
     app.command(epilog="**Example**: `actcodec cosim --tables build/tables --sim icarus --image 7`")(cosim)
+    app.command(epilog="**Example**: `actcodec coverage build/cosim --out build/coverage.json`")(coverage)
 
 
 def rtl(
@@ -84,6 +90,61 @@ def _build_for(tables: Tables | None, codec: str | None) -> CodecParams:
     if problem:
         raise ActcodecError("--tables", f"are for a codec with {problem} as {codec} has it; export them for that codec")
     return params
+
+
+def vectors(
+    tables: TablesOption,
+    site: SiteOption,
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="IN.npy", help="Activations uint8 (H, W, C); default random bytes."),
+    ] = None,
+    codec: BuildOption = None,
+    out: Annotated[Path, typer.Option("--out", help="Directory to write.")] = Path("build/vectors"),
+    seed: SeedOption = 0,
+    json_output: JsonOption = False,
+) -> None:
+    """Write a frame of a site for a testbench of your own: table words, inputs, golden outputs, for $readmemh."""
+    import numpy as np
+
+    from actcodec.files import read_array
+    from actcodec.tables import load_tables
+    from actcodec_sim.cosim.vectors import write_vectors
+
+    loaded = load_tables(tables)
+    build = _build_for(loaded, codec)
+    info = loaded.site(site).info
+    if source is None:
+        x = np.random.default_rng(seed).integers(0, 256, (info.height, info.width, info.channels)).astype(np.uint8)
+    else:
+        x = read_array(source)
+    files = write_vectors(out, loaded, site, x, build.directions)
+    if json_output:
+        print_json({"site": site, "files": [str(path) for path in files]})
+    else:
+        typer.echo(f"{out}: {len(files)} files, a frame of {site} for {' and '.join(build.directions)}")
+
+
+def coverage(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULT ...", help="coverage.json of runs, or directories to look for them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("build/coverage.json"),
+    json_output: JsonOption = False,
+) -> None:
+    """Merge the functional coverage of co-simulations and name what none of them did."""
+    from actcodec.files import write_json
+    from actcodec_sim.cosim.coverage import all_bins, merge_files
+
+    merged = merge_files(results)
+    write_json(out, merged.as_json())
+    holes = merged.holes()
+    if json_output:
+        print_json({"runs": len(merged.runs), "bins": len(all_bins()), "holes": [list(hole) for hole in holes]})
+    else:
+        typer.echo(f"{out}: {len(merged.runs)} runs, {len(all_bins()) - len(holes)} of {len(all_bins())} bins")
+        for direction, name in holes:
+            typer.echo(f"hole: {direction}, {name}")
 
 
 def cosim(
