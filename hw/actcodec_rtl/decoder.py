@@ -15,6 +15,7 @@ from actcodec_rtl.decoder_bias import DecoderBias
 from actcodec_rtl.dispatcher import Dispatcher
 from actcodec_rtl.extractor import Extractor
 from actcodec_rtl.layouts import beat_layout, word_layout
+from actcodec_rtl.multipliers import Multipliers, shared_members
 from actcodec_rtl.restorer import Restorer
 from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.store import TableStore
@@ -42,6 +43,8 @@ class Decoder(Block):
         beat; lanes beyond a block's last channel hold a value without meaning.
     counters
         `counters_layout`.
+    multipliers, busy
+        Of a build with a shared array only: `shared_members`.
 
     Cycles: `actcodec.tables.cycles.decode_cycles`; all outputs come from registers.
     """
@@ -50,6 +53,7 @@ class Decoder(Block):
         self._params = params
         super().__init__(
             {
+                **shared_members(params, "decoder"),
                 "load": In(stream.Signature(unsigned(params.word_bits))),
                 "start": In(stream.Signature(unsigned(bits_for(params.max_sites - 1)))),
                 "i": In(stream.Signature(word_layout(params))),
@@ -99,6 +103,13 @@ class Decoder(Block):
         connect(m, bias.o, restorer.i)
         connect(m, restorer.o, skid_out.i)
         connect(m, skid_out.o, wiring.flipped(self.o))
+
+        if p.shared_array:
+            connect(m, array.multipliers, wiring.flipped(self.multipliers))
+            m.d.comb += self.busy.eq(dispatcher.work.valid | walker.busy | array.busy)
+        else:
+            m.submodules.multipliers = multipliers = Multipliers(p, "decoder")
+            connect(m, array.multipliers, multipliers.array)
 
         m.d.comb += [
             count.beats.eq(self.o.valid & self.o.ready),

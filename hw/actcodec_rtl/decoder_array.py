@@ -10,6 +10,7 @@ from actcodec.params import CODE_VALUE_BITS, COEFFICIENT_BITS, CodecParams
 from actcodec.tables.records import bits_for, decoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import channels_layout, record_layout, values_layout
+from actcodec_rtl.multipliers import multipliers_signature
 from actcodec_rtl.operands import take_operands
 
 
@@ -22,7 +23,8 @@ class DecoderArray(Block):
     Ports: ``operation``, stream of the decoder's operation records, ``last`` of the frame beside it (``closes``);
     ``i``, stream of `values_layout`, of which an operation takes one where it is ``fresh``; ``o``, stream of
     `channels_layout`, one for every operation marked ``last``; ``beat_en`` and ``beat_addr`` read the beat's record,
-    which is on the memory's output together with the accumulators on ``o``.
+    which is on the memory's output together with the accumulators on ``o``; ``multipliers``, which are outside;
+    ``busy``, operations are there that have not left them.
 
     One operation a cycle, in four stages: operation, products, sums over the codes, accumulators.
     They stand still while a result is not taken.
@@ -41,6 +43,8 @@ class DecoderArray(Block):
                 "o": Out(stream.Signature(channels_layout(params))),
                 "beat_en": Out(1),
                 "beat_addr": Out(unsigned(bits_for(records["beat"].depth - 1))),
+                "multipliers": Out(multipliers_signature(params, "decoder")),
+                "busy": Out(1),
             }
         )
 
@@ -72,16 +76,18 @@ class DecoderArray(Block):
             m.d.sync += present_closes.eq(self.closes)
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
-        product = [
-            [register(signed(product_bits), f"product_{lane}_{r}") for r in range(rows)] for lane in range(lanes)
-        ]
         with m.If(advance):
             m.d.sync += [multiply_valid.eq(fire), multiply.closes.eq(present_closes)]
             m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control if name != "closes"]
+        m.d.comb += [self.multipliers.en.eq(advance), self.busy.eq(operands.waits | multiply_valid)]
+        for r in range(rows):
             for lane in range(lanes):
-                for r in range(rows):
-                    factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])
-                    m.d.sync += product[lane][r].eq(present.matrix[r * lanes + lane] * factor)
+                factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])
+                m.d.comb += [
+                    self.multipliers.matrix[r * lanes + lane].eq(present.matrix[r * lanes + lane]),
+                    self.multipliers.factors[r * lanes + lane].eq(factor),
+                ]
+        product = [[self.multipliers.products[r * lanes + lane] for r in range(rows)] for lane in range(lanes)]
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(rows)), f"sum_{lane}") for lane in range(lanes)]

@@ -14,6 +14,7 @@ from actcodec_rtl.dispatcher import Dispatcher
 from actcodec_rtl.encoder_array import EncoderArray
 from actcodec_rtl.encoder_bias import EncoderBias
 from actcodec_rtl.layouts import beat_layout, word_layout
+from actcodec_rtl.multipliers import Multipliers, shared_members
 from actcodec_rtl.packer import Packer
 from actcodec_rtl.quantizer import Quantizer
 from actcodec_rtl.skid import SkidBuffer
@@ -43,6 +44,8 @@ class Encoder(Block):
         Words of the stream (`word_layout`), ``last`` on the frame's last one.
     counters
         `counters_layout`.
+    multipliers, busy
+        Of a build with a shared array only: `shared_members`.
 
     Cycles: `actcodec.tables.cycles.encode_cycles`; all outputs come from registers.
     """
@@ -51,6 +54,7 @@ class Encoder(Block):
         self._params = params
         super().__init__(
             {
+                **shared_members(params, "encoder"),
                 "load": In(stream.Signature(unsigned(params.word_bits))),
                 "start": In(stream.Signature(unsigned(bits_for(params.max_sites - 1)))),
                 "i": In(stream.Signature(beat_layout(params))),
@@ -100,6 +104,13 @@ class Encoder(Block):
         connect(m, quantizer.o, packer.i)
         connect(m, packer.o, skid_out.i)
         connect(m, skid_out.o, wiring.flipped(self.o))
+
+        if p.shared_array:
+            connect(m, array.multipliers, wiring.flipped(self.multipliers))
+            m.d.comb += self.busy.eq(dispatcher.work.valid | walker.busy | array.busy)
+        else:
+            m.submodules.multipliers = multipliers = Multipliers(p, "encoder")
+            connect(m, array.multipliers, multipliers.array)
 
         m.d.comb += [
             count.beats.eq(self.i.valid & self.i.ready),

@@ -10,6 +10,7 @@ from actcodec.params import ACTIVATION_BITS, COEFFICIENT_BITS, CodecParams
 from actcodec.tables.records import bits_for, encoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout, sums_layout
+from actcodec_rtl.multipliers import multipliers_signature
 from actcodec_rtl.operands import take_operands
 
 
@@ -20,7 +21,8 @@ class EncoderArray(Block):
         diagonal    sum_q = matrix[0][lane]·beat[lane], lane = part·codes + q      q < codes
 
     Ports: ``operation``, stream of the encoder's operation records; ``i``, stream of beats, of which an operation
-    takes one where it is ``fresh``; ``o``, stream of `sums_layout`, one for every operation marked ``last``.
+    takes one where it is ``fresh``; ``o``, stream of `sums_layout`, one for every operation marked ``last``;
+    ``multipliers``, which are outside; ``busy``, operations are there that have not left them.
 
     One operation a cycle, in four stages: operation, products, sums over the lanes, accumulators.
     They stand still while a result is not taken.
@@ -36,6 +38,8 @@ class EncoderArray(Block):
                 "operation": In(stream.Signature(operation)),
                 "i": In(stream.Signature(data.ArrayLayout(unsigned(ACTIVATION_BITS), params.lanes))),
                 "o": Out(stream.Signature(sums_layout(params))),
+                "multipliers": Out(multipliers_signature(params, "encoder")),
+                "busy": Out(1),
             }
         )
 
@@ -55,15 +59,16 @@ class EncoderArray(Block):
         present, beat, fire = operands.operation, operands.value, operands.fire
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
-        product = [
-            [register(signed(product_bits), f"product_{r}_{lane}") for lane in range(lanes)] for r in range(rows)
-        ]
         with m.If(advance):
             m.d.sync += multiply_valid.eq(fire)
             m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control]
-            for r in range(rows):
-                for lane in range(lanes):
-                    m.d.sync += product[r][lane].eq(present.matrix[r * lanes + lane] * beat[lane])
+        m.d.comb += [self.multipliers.en.eq(advance), self.busy.eq(operands.waits | multiply_valid)]
+        for number in range(lanes * rows):
+            m.d.comb += [
+                self.multipliers.matrix[number].eq(present.matrix[number]),
+                self.multipliers.factors[number].eq(beat[number % lanes]),
+            ]
+        product = [[self.multipliers.products[r * lanes + lane] for lane in range(lanes)] for r in range(rows)]
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(lanes)), f"sum_{slot}") for slot in range(p.slots)]

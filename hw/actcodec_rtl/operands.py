@@ -17,6 +17,8 @@ class Operands:
     operation: Any
     value: Any
     fire: Signal
+    waits: Signal
+    """An operation is there, whether it fires or not."""
 
 
 def take_operands(m: Module, operation: Any, i: Any, advance: Value, kept: int) -> Operands:
@@ -36,10 +38,10 @@ def take_operands(m: Module, operation: Any, i: Any, advance: Value, kept: int) 
     with m.If(operation.ready):
         m.d.sync += [valid.eq(operation.valid), present.eq(operation.payload)]
     if not kept:
-        return Operands(present, i.payload, fire)
+        return Operands(present, i.payload, fire, valid)
     inputs = Array(register(i.payload.shape(), f"kept_{n}") for n in range(kept))
     value = Signal(i.payload.shape(), name="value")
     m.d.comb += value.eq(Mux(present.fresh, i.payload, inputs[present.index]))
     with m.If(fire & present.fresh):
         m.d.sync += inputs[present.index].eq(i.payload)
-    return Operands(present, value, fire)
+    return Operands(present, value, fire, valid)

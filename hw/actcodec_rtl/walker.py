@@ -32,7 +32,7 @@ class Walker(Block):
     Ports: ``command``, stream of `command_layout`, held until the frame's first step is read; a read port each of the
     memory of planes (``plane_en``, ``plane_addr``, ``plane_data``) and of entries (``entry_en``, ``entry_addr``);
     ``o``, stream of `step_layout`, valid together with the entry on its memory's output, which stays there until the
-    step is taken.
+    step is taken; ``busy``, steps of a frame that was commanded are to come.
 
     Timing: one step a cycle, without a gap between positions, rows and planes; nor between frames whose command is
     there three steps before the end of the frame before. The first step is offered ``START_LATENCY`` cycles after a
@@ -52,6 +52,7 @@ class Walker(Block):
                 "entry_en": Out(1),
                 "entry_addr": Out(unsigned(bits_for(entry.depth - 1))),
                 "o": Out(stream.Signature(step_layout())),
+                "busy": Out(1),
             }
         )
 
@@ -116,6 +117,7 @@ class Walker(Block):
             step_last.eq(last_of_row & (y == last_y) & final),
             self.entry_en.eq(fire & ~pad),
             self.entry_addr.eq(address),
+            self.busy.eq(running | waiting | self.o.valid),
         ]
         with m.If(fire & ~pad & ~begins):
             m.d.sync += address.eq(Mux(position_end, first, address + 1))

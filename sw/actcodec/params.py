@@ -36,7 +36,7 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 """The two halves of a codec, in the order in which ports, files and results name them."""
 
 
-_BUILD_ONLY = ("directions",)
+_BUILD_ONLY = ("directions", "shared_array")
 """Parameters that tables do not depend on."""
 
 
@@ -74,6 +74,8 @@ class CodecParams(BaseModel):
     orders: tuple[Order, ...] = ("position-major", "block-major")
     directions: tuple[Direction, ...] = DIRECTIONS
     """Which halves the build has."""
+    shared_array: bool = False
+    """Encoder and decoder use one array of multipliers in turns, frame by frame."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -92,19 +94,20 @@ class CodecParams(BaseModel):
         # One way to write each choice: what is hashed is the same for the same build.
         if not self.directions or self.directions != tuple(name for name in DIRECTIONS if name in self.directions):
             raise ValueError(f"directions = {list(self.directions)} is not {list(DIRECTIONS)} or one of them")
+        if self.shared_array and self.directions != DIRECTIONS:
+            raise ValueError("shared_array needs both directions")
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """The parameters as JSON values; what is left to its rule, and a codec of both directions, is not named."""
+        """The parameters as JSON values; what is left to its rule, and what tables do not depend on, only if set."""
         content = self.model_dump(mode="json", exclude_none=True)
-        if self.directions == DIRECTIONS:
-            del content["directions"]
-        return content
+        usual = {name for name in _BUILD_ONLY if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in content.items() if name not in usual}
 
     def refuses_tables_of(self, other: Self) -> str | None:
         """Why tables made for ``other`` do not fit this build: the first parameter that differs; None where they fit.
 
-        Tables do not depend on the directions of a build.
+        Tables do not depend on the directions of a build, nor on whether they share their multipliers.
         """
         for name in type(self).model_fields:
             own, others = getattr(self, name), getattr(other, name)

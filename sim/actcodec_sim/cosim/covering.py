@@ -13,9 +13,9 @@ from actcodec.tables.image import decoder_image, encoder_image
 from actcodec.tables.synthetic import synthetic_site, synthetic_tables
 from actcodec_sim.cosim.coverage import bins_of, site_samples
 
-CANDIDATES = 24
+CANDIDATES = 40
 """Sites drawn for each one that is taken."""
-PATIENCE = 5
+PATIENCE = 10
 """Draws of candidates without anything new that end the search."""
 
 

@@ -265,8 +265,9 @@ class Bench:
             d.source.begin([payload for site in sites for payload in d.inputs[site]], input_stall)
             d.sink.begin(output_stall)
             monitors[d.name] = StallMonitor([len(d.inputs[s]) for s in sites], [len(d.outputs[s]) for s in sites])
+        # Directions that share their multipliers run one after the other.
         predicted = sum(
-            max(self.job["sites"][site]["encode_cycles"], self.job["sites"][site]["decode_cycles"]) for site in sites
+            self.job["sites"][site]["encode_cycles"] + self.job["sites"][site]["decode_cycles"] for site in sites
         )
         stall = max(input_stall, output_stall)
         limit = int((predicted + 64 * len(sites)) * (2 + 8 * stall / (1 - stall))) + 1000
