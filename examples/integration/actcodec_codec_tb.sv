@@ -23,7 +23,7 @@ module actcodec_codec_tb #(
 
 `ifdef ACTCODEC_HAS_ENCODER
     actcodec_direction_bench #(
-        .NAME("encoder"), .SITE(SITE),
+        .NAME("encoder"), .SITE(SITE), .WORD_BITS(WORD_BITS),
         .LOAD_BITS(ENCODER_LOAD_PAYLOAD_BITS), .START_BITS(ENCODER_START_PAYLOAD_BITS),
         .IN_BITS(ENCODER_I_PAYLOAD_BITS), .OUT_BITS(ENCODER_O_PAYLOAD_BITS),
         .LOADS(ENCODER_LOADS), .INPUTS(ENCODER_INPUTS), .OUTPUTS(ENCODER_OUTPUTS)
@@ -41,7 +41,7 @@ module actcodec_codec_tb #(
 
 `ifdef ACTCODEC_HAS_DECODER
     actcodec_direction_bench #(
-        .NAME("decoder"), .SITE(SITE),
+        .NAME("decoder"), .SITE(SITE), .WORD_BITS(WORD_BITS),
         .LOAD_BITS(DECODER_LOAD_PAYLOAD_BITS), .START_BITS(DECODER_START_PAYLOAD_BITS),
         .IN_BITS(DECODER_I_PAYLOAD_BITS), .OUT_BITS(DECODER_O_PAYLOAD_BITS),
         .LOADS(DECODER_LOADS), .INPUTS(DECODER_INPUTS), .OUTPUTS(DECODER_OUTPUTS)
@@ -82,6 +82,7 @@ endmodule
 module actcodec_direction_bench #(
     parameter NAME = "encoder",
     parameter SITE = 0,
+    parameter WORD_BITS = 64,
     parameter LOAD_BITS = 64,
     parameter START_BITS = 6,
     parameter IN_BITS = 65,
@@ -107,7 +108,7 @@ module actcodec_direction_bench #(
     output logic                 done,
     output logic                 failed
 );
-    logic [LOAD_BITS-1:0] image    [0:LOADS-1];
+    logic [WORD_BITS-1:0] image    [0:LOADS-1];
     logic [IN_BITS-1:0]   inputs   [0:INPUTS-1];
     logic [OUT_BITS-1:0]  expected [0:OUTPUTS-1];
     logic [OUT_BITS-1:0]  mask     [0:OUTPUTS-1];
@@ -133,7 +134,8 @@ module actcodec_direction_bench #(
             if (!load_valid || load_ready) begin
                 load_valid <= load_number < LOADS;
                 if (load_number < LOADS) begin
-                    load_payload <= image[load_number];
+                    // Where the port has a flag for the image's last word, it is above the word.
+                    load_payload <= {load_number == LOADS - 1, image[load_number]};
                     load_number <= load_number + 1;
                 end else if (!started) begin
                     start_payload <= SITE;

@@ -23,7 +23,6 @@ from actcodec_sim.cosim.simulators import Simulator, build, run
 from support.cosim import CACHE, random_activations
 from support.images import place_of
 
-
 SHIPPED = sorted(path.stem for path in (configs_folder() / "codec").glob("*.toml"))
 
 

@@ -88,7 +88,7 @@ class CosimResult:
 
     @property
     def cycles(self) -> int:
-        """Cycles simulated for both passes, encoder and decoder running side by side."""
+        """Cycles of both passes, those of the direction that took longer."""
         return sum(max(d.cycles for d in s.directions.values()) for s in self.sites) + self.stalled_cycles
 
     def as_json(self) -> dict[str, Any]:

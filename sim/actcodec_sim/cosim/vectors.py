@@ -25,8 +25,8 @@ def write_vectors(
 
     For each direction D: ``D_load.hex``, words of the table port; ``D_i.hex`` and ``D_o.hex``, payloads of the input
     and output port, ``last`` included; ``D_o_mask.hex``, the bits of each output payload that have a meaning.
-    ``vectors.svh`` has the number of the site, and for each direction the number of table words, inputs and outputs as
-    localparams. Raises ActcodecError for an unknown site and for activations of another shape.
+    ``vectors.svh`` has the number of the site, the bits of a word, and for each direction the number of table words,
+    inputs and outputs as localparams. Raises ActcodecError for an unknown site and for activations of another shape.
     """
     site = tables.site(name)
     shape = (site.info.height, site.info.width, site.info.channels)
@@ -44,7 +44,7 @@ def write_vectors(
         "encoder": {"i": beats["given"], "o": words, "o_mask": all_bits},
         "decoder": {"i": words, "o": beats["decoded"], "o_mask": beats["mask"]},
     }
-    constants = {"SITE": tables.sites.index(site)}
+    constants = {"SITE": tables.sites.index(site), "WORD_BITS": tables.params.word_bits}
     with atomic_directory(directory) as folder:
         for direction in directions:
             image = image_of(direction, tables.params, tables.sites)
