@@ -232,7 +232,7 @@ def synth_blocks(name: str) -> str:
 
 
 ARRAY_PARTS: dict[str, tuple[str, ...]] = {
-    "MAC arrays": ("encoder.array", "decoder.array"),
+    "MAC arrays": ("encoder.array", "encoder.multipliers", "decoder.array", "decoder.multipliers"),
     "memories' wrappers": ("encoder.store", "decoder.store"),
     "quantizer, packer, unpacker, restorer": (
         "encoder.quantizer",
@@ -252,7 +252,7 @@ def synth_arrays() -> str:
         (r for r in _synth_results() if r["name"].startswith("array-")), key=lambda r: r["codec"]["rows"]
     ):
         total = {block["path"]: block["total"]["ge"] for block in result["blocks"]}
-        parts = [sum(total[path] for path in paths) for paths in ARRAY_PARTS.values()]
+        parts = [sum(total.get(path, 0) for path in paths) for paths in ARRAY_PARTS.values()]
         lanes, size = result["codec"]["lanes"], result["codec"]["rows"]
         slowest = min(
             point[direction]["activations_per_cycle"]
