@@ -102,7 +102,7 @@ cosim: setup  ## co-simulate MODEL's tables on test image IMAGE, SIM=verilator|i
 
 .PHONY: coverage
 coverage: setup  ## co-simulate what closes functional coverage: build/coverage.json, holes named (minutes)
-	$(BIN)/python benchmarks/coverage.py --cache $(BUILD)/cache --out $(BUILD)/coverage.json
+	$(BIN)/python benchmarks/functional_coverage.py --cache $(BUILD)/cache --out $(BUILD)/coverage.json
 
 .PHONY: traffic
 traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram)

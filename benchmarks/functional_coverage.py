@@ -1,6 +1,6 @@
 """Close the functional coverage of the co-simulations: docs/coverage.md.
 
-    python benchmarks/coverage.py [--cache build/cache] [--out benchmarks/results/coverage.json]
+    python benchmarks/functional_coverage.py [--cache build/cache] [--out benchmarks/results/coverage.json]
 
 co-simulates tables that were drawn for what they cover (`actcodec_sim.cosim.covering`), under stalls on every port, on
 the inputs only and on the outputs only, each run with a pass without stalls; in Verilator, and on a small array in
@@ -23,9 +23,10 @@ from actcodec_sim.cosim.covering import covering_tables
 from actcodec_sim.cosim.simulators import Simulator
 
 RESULTS = Path(__file__).parent / "results" / "coverage.json"
-RUNS: tuple[tuple[str, int, Simulator], ...] = (("default", 5, "verilator"), ("tiny", 1, "icarus"))
-"""Configuration, seed of its tables (for the first the search left nothing out), simulator."""
-STALLS = ((0.3, 0.3), (0.4, 0.0), (0.0, 0.4))
+STALLS = ((0.3, 0.3), (0.4, 0.0), (0.0, 0.4), (0.6, 0.6), (0.7, 0.0), (0.85, 0.85))
+"""Probabilities of a stall of inputs and outputs; the last three for frames of a few words."""
+RUNS: tuple[tuple[str, int, Simulator, int], ...] = (("default", 5, "verilator", 6), ("tiny", 1, "icarus", 3))
+"""Configuration, seed of its tables (for the first the search left nothing out), simulator, how many of ``STALLS``."""
 
 
 def main() -> None:
@@ -35,12 +36,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="actcodec-coverage-") as scratch:
-        for codec, seed, simulator in RUNS:
+        for codec, seed, simulator, count in RUNS:
             tables = covering_tables(load_params(codec), seed)
             rng = np.random.default_rng(1)
             infos = [site.info for site in tables.sites]
             x = {i.name: rng.integers(0, 256, (i.height, i.width, i.channels), dtype=np.uint8) for i in infos}
-            for number, (inputs, outputs) in enumerate(STALLS):
+            for number, (inputs, outputs) in enumerate(STALLS[:count]):
                 job = Path(scratch) / f"{codec}-{number}"
                 result = cosimulate(
                     tables, x, simulator, arguments.cache, job, seed=number, stall=inputs, output_stall=outputs
@@ -49,7 +50,7 @@ def main() -> None:
                     raise SystemExit(f"error: {codec}, stalls {inputs} and {outputs}: not as the golden model")
                 print(f"{codec}, stalls {inputs} and {outputs}: {len(infos)} sites agree", flush=True)
         merged = merge_files([Path(scratch)])
-    write_json(arguments.out, {"command": "python benchmarks/coverage.py", **merged.as_json()})
+    write_json(arguments.out, {"command": "python benchmarks/functional_coverage.py", **merged.as_json()})
     print(f"{arguments.out}: {len(merged.holes())} holes")
 
 
