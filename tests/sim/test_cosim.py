@@ -124,7 +124,7 @@ def test_a_waveform_lies_beside_the_log(simulator: Simulator, file: str, tmp_pat
     tables = covering_tables(load_params("tiny"), 3, most_sites=1)
     cosimulate(tables, random_activations(tables, 1), simulator, CACHE, tmp_path / "job", waves=True)
     content = (tmp_path / "job" / file).read_bytes()
-    assert len(content) > 10_000
+    assert len(content) > 1000
     if simulator == "verilator":
         assert b"encoder_o_valid" in content and b"$enddefinitions" in content
 
