@@ -17,6 +17,7 @@ from actcodec_rtl.extractor import Extractor
 from actcodec_rtl.frame_guard import FrameGuard
 from actcodec_rtl.interface import direction_ports
 from actcodec_rtl.layouts import beat_layout, word_layout
+from actcodec_rtl.multipliers import Multipliers, shared_members
 from actcodec_rtl.restorer import Restorer
 from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.store import TableStore
@@ -34,13 +35,16 @@ class Decoder(Block):
     those that its rows need (`actcodec.tables.geometry.Window`); none where nothing is stored. Words of the next frame
     may follow at once: up to three are taken ahead. ``o``: activations (`beat_layout`) in the order in which the
     encoder takes them; lanes beyond a block's last channel hold a value without meaning.
+    Of a build with a shared array also `shared_members`.
 
     Cycles: `actcodec.tables.cycles.decode_cycles`; all outputs come from registers.
     """
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
-        super().__init__(direction_ports(params, word_layout(params), beat_layout(params)))
+        super().__init__(
+            direction_ports(params, word_layout(params), beat_layout(params)) | shared_members(params, "decoder")
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -95,6 +99,12 @@ class Decoder(Block):
         connect(m, bias.o, restorer.i)
         connect(m, restorer.o, skid_out.i)
         connect(m, skid_out.o, wiring.flipped(self.o))
+
+        if p.shared_array:
+            connect(m, array.multipliers, wiring.flipped(self.multipliers))
+        else:
+            m.submodules.multipliers = multipliers = Multipliers(p, "decoder")
+            connect(m, array.multipliers, multipliers.array)
 
         ended = Signal()
         m.d.comb += [

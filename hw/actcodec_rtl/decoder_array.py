@@ -11,6 +11,7 @@ from actcodec.tables.records import bits_for, decoder_records
 from actcodec_rtl.banks import in_bank
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import channels_layout, record_layout, values_layout
+from actcodec_rtl.multipliers import multipliers_signature
 from actcodec_rtl.operands import take_operands
 
 
@@ -24,7 +25,7 @@ class DecoderArray(Block):
     the ``bank`` that its pointer to a beat's record counts from; ``i``, stream of `values_layout`, of which an
     operation takes one where it is ``fresh``; ``o``, stream of `channels_layout`, one for every operation marked
     ``last``; ``beat_en`` and ``beat_addr`` read the beat's record, which is on the memory's output together with the
-    accumulators on ``o``.
+    accumulators on ``o``; ``multipliers``, which are outside.
 
     One operation a cycle, in four stages: operation, products, sums over the codes, accumulators.
     They stand still while a result is not taken.
@@ -44,6 +45,7 @@ class DecoderArray(Block):
                 "o": Out(stream.Signature(channels_layout(params))),
                 "beat_en": Out(1),
                 "beat_addr": Out(unsigned(bits_for(records["beat"].depth - 1))),
+                "multipliers": Out(multipliers_signature(params, "decoder")),
             }
         )
 
@@ -75,9 +77,6 @@ class DecoderArray(Block):
             m.d.sync += [present_closes.eq(self.closes), present_bank.eq(self.bank)]
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
-        product = [
-            [register(signed(product_bits), f"product_{lane}_{r}") for r in range(rows)] for lane in range(lanes)
-        ]
         with m.If(advance):
             m.d.sync += [
                 multiply_valid.eq(fire),
@@ -87,10 +86,15 @@ class DecoderArray(Block):
             m.d.sync += [
                 getattr(multiply, name).eq(getattr(present, name)) for name in ("first", "last", "diagonal", "part")
             ]
+        m.d.comb += self.multipliers.en.eq(advance)
+        for r in range(rows):
             for lane in range(lanes):
-                for r in range(rows):
-                    factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])
-                    m.d.sync += product[lane][r].eq(present.matrix[r * lanes + lane] * factor)
+                factor = value[r] if r else Mux(present.diagonal, value[lane % codes], value[0])
+                m.d.comb += [
+                    self.multipliers.matrix[r * lanes + lane].eq(present.matrix[r * lanes + lane]),
+                    self.multipliers.factors[r * lanes + lane].eq(factor),
+                ]
+        product = [[self.multipliers.products[r * lanes + lane] for r in range(rows)] for lane in range(lanes)]
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(rows)), f"sum_{lane}") for lane in range(lanes)]

@@ -16,6 +16,7 @@ from actcodec_rtl.encoder_bias import EncoderBias
 from actcodec_rtl.frame_guard import FrameGuard
 from actcodec_rtl.interface import direction_ports
 from actcodec_rtl.layouts import beat_layout, word_layout
+from actcodec_rtl.multipliers import Multipliers, shared_members
 from actcodec_rtl.packer import Packer
 from actcodec_rtl.quantizer import Quantizer
 from actcodec_rtl.skid import SkidBuffer
@@ -35,13 +36,16 @@ class Encoder(Block):
     filled up with anything. Position-major sites: all blocks of a position, then the next; block-major sites: block 0
     of all positions first. ``o``: words of the stream (`word_layout`). A site that stores nothing takes its frame and
     gives no word.
+    Of a build with a shared array also `shared_members`.
 
     Cycles: `actcodec.tables.cycles.encode_cycles`; all outputs come from registers.
     """
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
-        super().__init__(direction_ports(params, beat_layout(params), word_layout(params)))
+        super().__init__(
+            direction_ports(params, beat_layout(params), word_layout(params)) | shared_members(params, "encoder")
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -94,6 +98,12 @@ class Encoder(Block):
         connect(m, quantizer.o, packer.i)
         connect(m, packer.o, skid_out.i)
         connect(m, skid_out.o, wiring.flipped(self.o))
+
+        if p.shared_array:
+            connect(m, array.multipliers, wiring.flipped(self.multipliers))
+        else:
+            m.submodules.multipliers = multipliers = Multipliers(p, "encoder")
+            connect(m, array.multipliers, multipliers.array)
 
         ended = Signal()
         m.d.comb += [

@@ -10,6 +10,7 @@ from actcodec.params import ACTIVATION_BITS, COEFFICIENT_BITS, CodecParams
 from actcodec.tables.records import bits_for, encoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout, sums_layout
+from actcodec_rtl.multipliers import multipliers_signature
 from actcodec_rtl.operands import take_operands
 
 
@@ -22,7 +23,7 @@ class EncoderArray(Block):
     Ports: ``operation``, stream of the encoder's operation records; ``i``, stream of beats, of which an operation
     takes one where it is ``fresh``; ``last_lane``, the last lane with a channel of the beat that it takes; ``closes``,
     beside the operation: the frame's last one, and ``ends``, strobe: that is done; ``o``, stream of `sums_layout`, one
-    for every operation marked ``last``.
+    for every operation marked ``last``; ``multipliers``, which are outside.
 
     One operation a cycle, in four stages: operation, products, sums over the lanes, accumulators.
     They stand still while a result is not taken.
@@ -41,6 +42,7 @@ class EncoderArray(Block):
                 "i": In(stream.Signature(data.ArrayLayout(unsigned(ACTIVATION_BITS), params.lanes))),
                 "last_lane": Out(bits_for(params.lanes - 1)),
                 "o": Out(stream.Signature(sums_layout(params))),
+                "multipliers": Out(multipliers_signature(params, "encoder")),
             }
         )
 
@@ -64,15 +66,16 @@ class EncoderArray(Block):
         m.d.comb += [self.ends.eq(fire & present_closes), self.last_lane.eq(present.last_lane)]
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
-        product = [
-            [register(signed(product_bits), f"product_{r}_{lane}") for lane in range(lanes)] for r in range(rows)
-        ]
         with m.If(advance):
             m.d.sync += multiply_valid.eq(fire)
             m.d.sync += [getattr(multiply, name).eq(getattr(present, name)) for name, _ in control]
-            for r in range(rows):
-                for lane in range(lanes):
-                    m.d.sync += product[r][lane].eq(present.matrix[r * lanes + lane] * beat[lane])
+        m.d.comb += self.multipliers.en.eq(advance)
+        for number in range(lanes * rows):
+            m.d.comb += [
+                self.multipliers.matrix[number].eq(present.matrix[number]),
+                self.multipliers.factors[number].eq(beat[number % lanes]),
+            ]
+        product = [[self.multipliers.products[r * lanes + lane] for lane in range(lanes)] for r in range(rows)]
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(lanes)), f"sum_{slot}") for slot in range(p.slots)]

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
 
+from actcodec import __version__
 from actcodec.errors import ActcodecError
 from actcodec.files import atomic_directory, read_json
 from actcodec.params import CodecParams
-from actcodec_rtl.axi.core import CORE_MODULE, DIRECTIONS
+from actcodec_rtl.axi.core import CORE_MODULE
 from actcodec_rtl.axi.top import AxiCodec
 from actcodec_rtl.codec import Codec
 from actcodec_rtl.component import Block
+from actcodec_rtl.integration import CORE_FILE, TEMPLATE_FILE, fusesoc_core, instantiation_template
 from actcodec_rtl.memory import RAM_MODULE, VerilogExport
 from actcodec_rtl.ports import Port, ports_of
 from actcodec_rtl.registers import codec_registers
@@ -69,8 +71,8 @@ def _resource(name: str) -> bytes:
 
 
 def generator_digest(params: CodecParams) -> str:
-    """SHA-256 of everything that decides the generated files: parameters and the generator's own source."""
-    digest = hashlib.sha256(params.model_dump_json().encode())
+    """SHA-256 of everything that decides the generated files: version, parameters and the generator's own source."""
+    digest = hashlib.sha256(f"{__version__} {params.model_dump_json()}".encode())
     for package in ("actcodec_rtl", "actcodec.tables"):
         root = Path(str(resources.files(package)))
         for path in sorted(root.rglob("*")):
@@ -85,8 +87,9 @@ def generate(params: CodecParams, directory: Path) -> bool:
 
     Files: one ``.sv`` a module (tops ``actcodec_axi`` and, below it and for itself, ``actcodec_codec``),
     ``actcodec_ram.v``, ``ports.json`` and ``axi_ports.json`` (ports of either top, with the layout of payloads),
-    ``registers.json`` and ``actcodec_regs.h`` (register map of the shell), ``files.f`` (file list), ``waivers.vlt``
-    (Verilator), ``generated.json`` (parameters). Raises ActcodecError where the directory cannot be written.
+    ``registers.json`` and ``actcodec_regs.h`` (register map of the shell), ``files.f`` (file list), ``actcodec.core``
+    (FuseSoC), ``actcodec_codec_inst.svh`` (instantiation template of the core), ``waivers.vlt`` (Verilator),
+    ``generated.json`` (parameters). Raises ActcodecError where the directory cannot be written.
     """
     digest = generator_digest(params)
     stamp = directory / STAMP
@@ -96,7 +99,7 @@ def generate(params: CodecParams, directory: Path) -> bool:
     short_digest = int(digest[:8], 16)
     axi_modules, axi_ports = verilog_modules(AxiCodec(params, short_digest), AXI_TOP)
     modules |= axi_modules
-    registers = codec_registers(params, DIRECTIONS, short_digest)
+    registers = codec_registers(params, short_digest)
     with atomic_directory(directory) as temporary:
         for name, text in modules.items():
             (temporary / f"{name}.sv").write_text(text)
@@ -104,10 +107,12 @@ def generate(params: CodecParams, directory: Path) -> bool:
             (temporary / name).write_bytes(_resource(name))
         sources = [f"{RAM_MODULE}.v", *(f"{name}.sv" for name in modules)]
         (temporary / FILE_LIST).write_text("".join(f"{name}\n" for name in sources))
+        (temporary / CORE_FILE).write_text(fusesoc_core(sources, WAIVERS, TOP))
+        (temporary / TEMPLATE_FILE).write_text(instantiation_template(params, ports, TOP))
         for name, top, listed in ((PORTS_FILE, TOP, ports), (AXI_PORTS_FILE, AXI_TOP, axi_ports)):
             content = {"top": top, "ports": [port.as_json() for port in listed]}
             (temporary / name).write_text(json.dumps(content, indent=1) + "\n")
         (temporary / REGISTERS_FILE).write_text(json.dumps({"registers": registers.as_json()}, indent=1) + "\n")
-        (temporary / C_HEADER).write_text(c_header(codec_registers(params)))
+        (temporary / C_HEADER).write_text(c_header(codec_registers(CodecParams())))
         (temporary / STAMP).write_text(json.dumps({"digest": digest, "codec": params.as_json()}, indent=1) + "\n")
     return True

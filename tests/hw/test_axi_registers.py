@@ -12,7 +12,7 @@ from amaranth.hdl import Elaboratable, Module, Signal, Value
 from amaranth.lib.wiring import connect
 from amaranth.sim import SimulatorContext
 
-from actcodec.params import load_params
+from actcodec.params import Direction, load_params
 from actcodec_rtl.axi.bank import RegisterBank
 from actcodec_rtl.axi.lite import AxiLite
 from actcodec_rtl.registers import Field, Register, RegisterGroup, RegisterMap, codec_registers
@@ -180,8 +180,8 @@ def test_ready_depends_on_nothing_that_the_manager_drives() -> None:
 
 
 @pytest.mark.parametrize("directions", [("encoder", "decoder"), ("decoder",)])
-def test_the_codecs_map_reads_as_described(directions: tuple[str, ...]) -> None:
-    registers = codec_registers(load_params("wide"), directions, digest=0x89ABCDEF)
+def test_the_codecs_map_reads_as_described(directions: tuple[Direction, ...]) -> None:
+    registers = codec_registers(load_params("wide").model_copy(update={"directions": directions}), digest=0x89ABCDEF)
     places = list(registers.places())
 
     async def script(lite: Lite, dut: Any) -> None:

@@ -5,7 +5,7 @@ from amaranth.hdl import Fragment, Module, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from actcodec.params import load_params
+from actcodec.params import DIRECTIONS, load_params
 from actcodec_rtl.codec import Codec
 from actcodec_rtl.counters import COUNTERS
 from actcodec_rtl.layouts import ERRORS
@@ -49,6 +49,13 @@ def test_nested_fields_are_flattened_with_their_offsets_and_signs() -> None:
     }
     assert ports["s_ready"] == {"name": "s_ready", "direction": "output", "bits": 1, "fields": []}
     assert ports["plain"] == {"name": "plain", "direction": "output", "bits": 7, "fields": []}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_codec_of_one_direction_has_the_ports_of_that_one(direction: str) -> None:
+    both = {port.name: port.as_json() for port in ports_used(Codec(load_params("default")))}
+    one = {port.name: port.as_json() for port in ports_used(Codec(load_params(f"{direction}-only")))}
+    assert one == {name: port for name, port in both.items() if name.startswith(f"{direction}_")}
 
 
 @pytest.mark.parametrize("config", CONFIGS)

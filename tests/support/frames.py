@@ -319,12 +319,12 @@ class Run:
         self.inputs = Source(dut.i, payloads, input_stall, rng.getrandbits(32))
         self.outputs = Sink(dut.o, output_stall, rng.getrandbits(32))
         self.bench = Bench(player.ctx, self.starts, self.inputs, self.outputs)
-        self._expected = sum(len(self._direction.outputs(frame)) for frame in frames)
+        self.expected = sum(len(self._direction.outputs(frame)) for frame in frames)
 
     async def finish(self) -> None:
         """Go on until all inputs are taken and all outputs are there, and until a surplus one would be."""
         await self.bench.until(
-            lambda: self.starts.done and self.inputs.done and len(self.outputs.taken) >= self._expected
+            lambda: self.starts.done and self.inputs.done and len(self.outputs.taken) >= self.expected
         )
         self.outputs.stall = 0.0
         await self.bench.step(40)
@@ -332,7 +332,7 @@ class Run:
     def check(self) -> None:
         """Compare every word or beat, ``last`` included, with the golden model."""
         taken, place = self.outputs.taken, 0
-        assert len(taken) == self._expected
+        assert len(taken) == self.expected
         for frame in self.frames:
             expected, masks = self._direction.outputs(frame), self._direction.masks(frame)
             got = [value & mask for value, mask in zip(taken[place : place + len(expected)], masks, strict=True)]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSignal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import In, connect
 
 from actcodec.params import CodecParams
-from actcodec_rtl.codec import Codec
+from actcodec_rtl.codec import Codec, codec_members
 from actcodec_rtl.component import Block
-from actcodec_rtl.interface import direction_ports
-from actcodec_rtl.layouts import beat_layout, word_layout
 from actcodec_rtl.memory import VerilogExport
 from actcodec_rtl.ports import ports_of
 
 CORE_MODULE = "actcodec_codec"
-DIRECTIONS = ("encoder", "decoder")
 
 
 class Core(Block):
@@ -23,12 +20,7 @@ class Core(Block):
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
-        beat, word = beat_layout(params), word_layout(params)
-        payloads = {"encoder": (beat, word), "decoder": (word, beat)}
-        super().__init__(
-            {"soft_reset": In(1)}
-            | {name: Out(wiring.Signature(direction_ports(params, *payloads[name]))) for name in DIRECTIONS}
-        )
+        super().__init__({"soft_reset": In(1)} | codec_members(params))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -44,6 +36,6 @@ class Core(Block):
             return m
         codec = Codec(self._params)
         m.submodules.codec = ResetInserter(self.soft_reset)(codec)
-        for name in DIRECTIONS:
+        for name in self._params.directions:
             connect(m, getattr(codec, name), wiring.flipped(getattr(self, name)))
         return m

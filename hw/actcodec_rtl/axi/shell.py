@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect
 from actcodec.params import CodecParams
 from actcodec_rtl.axi.bank import RegisterBank, register_ports
 from actcodec_rtl.axi.control import DirectionControl
-from actcodec_rtl.axi.core import DIRECTIONS, Core
+from actcodec_rtl.axi.core import Core
 from actcodec_rtl.axi.keep import KeepDecoder, keep_up_to
 from actcodec_rtl.axi.lite import AxiLite
 from actcodec_rtl.axi.signatures import axi_lite, axi_stream
@@ -33,6 +33,7 @@ class AxiShell(Block):
         Encoder: beats of ``lanes`` activations in, words of the stream out; a packet is a frame.
     s_axis_stream, m_axis_act
         Decoder: words of the stream in, beats out; a packet is a frame (or a window of one).
+        A build of one direction has the streams and registers of that one.
     irq
         Level: an enabled interrupt of any direction is pending.
 
@@ -44,8 +45,8 @@ class AxiShell(Block):
     def __init__(self, params: CodecParams, digest: int = 0) -> None:
         self._params = params
         self._core = Core(params)
-        self._directions = DIRECTIONS
-        self._registers = codec_registers(params, self._directions, digest)
+        self._directions = params.directions
+        self._registers = codec_registers(params, digest)
         lanes, word = axi_stream(params.lanes), axi_stream(params.word_bytes)
         members: dict[str, Any] = {"s_axil": In(axi_lite()), "s_axis_tables": In(word), "irq": Out(1)}
         if "encoder" in self._directions:

@@ -42,7 +42,7 @@ def _flags(names: dict[str, str]) -> tuple[Field, ...]:
     return tuple(Field(name, bit, 1, text) for bit, (name, text) in enumerate(names.items()))
 
 
-def _global_registers(p: CodecParams, directions: tuple[str, ...], digest: int) -> tuple[Register, ...]:
+def _global_registers(p: CodecParams, digest: int) -> tuple[Register, ...]:
     major, minor = MAP_VERSION
     return (
         _fixed("id", 0x00, "Identification.", Field("value", 0, 32, "The letters ACTC, first one lowest.", ID)),
@@ -64,7 +64,7 @@ def _global_registers(p: CodecParams, directions: tuple[str, ...], digest: int) 
             0x0C,
             "What this build has.",
             *(
-                Field(name, bit, 1, f"It has {article} {name}.", int(name in directions))
+                Field(name, bit, 1, f"It has {article} {name}.", int(name in p.directions))
                 for bit, (name, article) in enumerate((("encoder", "an"), ("decoder", "a")))
             ),
             Field("banks", 8, 4, "Banks of the table memories.", p.banks),
@@ -214,17 +214,18 @@ def _direction_registers() -> tuple[Register, ...]:
     )
 
 
-def codec_registers(
-    params: CodecParams, directions: tuple[str, ...] = ("encoder", "decoder"), digest: int = 0
-) -> RegisterMap:
-    """The map of a build: its parameters are the reset values of fixed fields; ``digest`` is the generator's hash."""
+def codec_registers(params: CodecParams, digest: int = 0) -> RegisterMap:
+    """The map of a build: its parameters are the reset values of fixed fields; ``digest`` is the generator's hash.
+
+    A direction that the build does not have has no registers; the bits of it in the registers of the whole stay.
+    """
     return RegisterMap(
         (
-            RegisterGroup("codec", "The whole block.", (("", 0),), _global_registers(params, directions, digest)),
+            RegisterGroup("codec", "The whole block.", (("", 0),), _global_registers(params, digest)),
             RegisterGroup(
                 "direction",
                 "One direction.",
-                tuple((name, base) for name, base in DIRECTION_BASES.items() if name in directions),
+                tuple((name, base) for name, base in DIRECTION_BASES.items() if name in params.directions),
                 _direction_registers(),
             ),
         )

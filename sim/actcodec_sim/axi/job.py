@@ -14,7 +14,7 @@ from actcodec.errors import ActcodecError
 from actcodec.golden import SiteCodec, window_beats
 from actcodec.tables import SiteTable, Tables
 from actcodec.tables.descriptors import Tiling, site_descriptors
-from actcodec.tables.image import IMAGE_DIRECTIONS, decoder_image, encoder_image, framed_image, site_image
+from actcodec.tables.image import IMAGE_DIRECTIONS, framed_image, image_of, site_image
 from actcodec_sim.axi.cases import JOB_FILE, Bytes, SiteCase, WindowCase
 from actcodec_sim.cosim.job import make_frame
 
@@ -67,7 +67,7 @@ def write_job(
     missing.
     """
     p = tables.params
-    whole = {"encoder": encoder_image(p, tables.sites), "decoder": decoder_image(p, tables.sites)}
+    whole = {name: image_of(name, p, tables.sites) for name in IMAGE_DIRECTIONS}
     np.save(directory / "tables.npy", np.concatenate([framed_image(name, image) for name, image in whole.items()]))
     listed: list[dict[str, int]] = []
     windows: list[dict[str, Any]] = []

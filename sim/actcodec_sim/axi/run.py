@@ -16,6 +16,7 @@ from actcodec.tables.descriptors import Tiling
 from actcodec_rtl.generate import AXI_PORTS_FILE, REGISTERS_FILE, generate
 from actcodec_sim.axi.cases import JOB_VARIABLE, REGISTERS_VARIABLE
 from actcodec_sim.axi.job import write_job
+from actcodec_sim.cosim.run import rtl_folder
 from actcodec_sim.cosim.simulators import Simulator, build, run
 
 TESTBENCH = "actcodec_sim.axi.testbench"
@@ -55,7 +56,7 @@ def run_job(
 ) -> None:
     """Run a job that `write_job` has written on the shell of these parameters; see `simulate_axi`."""
     cache, job = cache.resolve(), job.resolve()
-    rtl = cache / f"rtl-{params.lanes}x{params.rows}-{params.word_bits}"
+    rtl = rtl_folder(cache, params)
     generate(params, rtl)
     folder = build(simulator, rtl, cache, ports_file=AXI_PORTS_FILE)
     variables = {JOB_VARIABLE: str(job), REGISTERS_VARIABLE: str(rtl / REGISTERS_FILE)}

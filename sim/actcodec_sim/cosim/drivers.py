@@ -8,7 +8,9 @@ where it is converted to an integer.
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ class Source:
         self._stall = 0.0
         self._offered = False
         self.taken = 0
+        self.starves = False
+        """In the cycle sampled last the codec was ready and nothing was offered."""
         self._valid.value = 0
 
     def begin(self, payloads: Sequence[int], stall: float) -> None:
@@ -51,7 +55,9 @@ class Source:
 
     def sample(self) -> bool:
         """Read what the coming rising edge commits; True where a payload is taken."""
-        taken = bool(int(self._ready.value)) and self._offered
+        is_ready = bool(int(self._ready.value))
+        taken = is_ready and self._offered
+        self.starves = is_ready and not self._offered
         if taken:
             self._offered = False
             self.taken += 1
@@ -76,6 +82,8 @@ class Sink:
         self._is_ready = False
         self._waiting: int | None = None
         self.taken: list[int] = []
+        self.blocks = False
+        """In the cycle sampled last a payload was offered and not taken."""
         self._ready.value = 0
 
     def begin(self, stall: float) -> None:
@@ -91,7 +99,9 @@ class Sink:
 
     def sample(self) -> bool:
         """Read what the coming rising edge commits; True where a payload is taken."""
-        if not int(self._valid.value):
+        valid = bool(int(self._valid.value))
+        self.blocks = valid and not self._is_ready
+        if not valid:
             assert self._waiting is None, f"{self._name}: valid fell before its payload was taken"
             return False
         payload = self._payload.value.to_unsigned()
@@ -100,6 +110,30 @@ class Sink:
         if self._is_ready:
             self.taken.append(payload)
         return self._is_ready
+
+
+class StallMonitor:
+    """Which frames of a run stalled at the ports of a direction."""
+
+    def __init__(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Payloads of every frame, in order."""
+        self._input_ends, self._output_ends = list(accumulate(inputs)), list(accumulate(outputs))
+        self.input_stalls, self.output_stalls = [0] * len(inputs), [0] * len(outputs)
+
+    def sample(self, source: Source, sink: Sink, started: int) -> None:
+        """Count the cycle just sampled: ``started`` frames have begun.
+
+        An input stalls where its frame has begun and the codec waits for it, an output where it waits to be taken.
+        Nothing moves at a port that stalls: what was taken there ends before the payload that is waited for.
+        """
+        if source.starves and not source.empty:
+            frame = bisect_right(self._input_ends, source.taken)
+            if frame < started:
+                self.input_stalls[frame] += 1
+        if sink.blocks:
+            frame = bisect_right(self._output_ends, len(sink.taken))
+            if frame < len(self.output_stalls):
+                self.output_stalls[frame] += 1
 
 
 class Fields:

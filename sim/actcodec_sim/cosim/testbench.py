@@ -1,8 +1,8 @@
-"""The cocotb tests that run inside the simulator: one job, twice, on encoder and decoder side by side.
+"""The cocotb tests that run inside the simulator: one job, twice, on the directions that the build has, side by side.
 
 Pass 1, `sites_one_by_one`: every site alone with inputs always valid and outputs always ready; measures cycles.
-Pass 2, `sites_back_to_back`: all sites without a pause, with random stalls on every port.
-
+Pass 2, `sites_back_to_back`: all sites without a pause, with random stalls on every port, or on one side's.
+Both report, for every frame, whether a port of its stalled.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
 from actcodec.golden import last_lanes
-from actcodec_sim.cosim.drivers import Fields, Sink, Source, integers, mark_last
+from actcodec_sim.cosim.drivers import Fields, Sink, Source, StallMonitor, integers, mark_last
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, read_frames
 
 CLOCK_NS = 10
@@ -77,11 +77,11 @@ class Direction:
         """The RTL's counters."""
         return self._fields["counters"].unpack(self._counters.value.to_unsigned())
 
-    def begin(self, sites: Sequence[int], stall: float) -> None:
+    def begin(self, sites: Sequence[int], input_stall: float, output_stall: float) -> None:
         """Ask for these sites one after another, and offer their inputs."""
-        self.start.begin([self._fields["start"].pack(site=site) for site in sites], stall)
-        self.source.begin([payload for site in sites for payload in self.inputs[site]], stall)
-        self.sink.begin(stall)
+        self.start.begin([self._fields["start"].pack(site=site) for site in sites], input_stall)
+        self.source.begin([payload for site in sites for payload in self.inputs[site]], input_stall)
+        self.sink.begin(output_stall)
         self.done = 0
 
     def sample_status(self) -> None:
@@ -120,12 +120,13 @@ class Bench:
         rng = random.Random(self.job["seed"])
         self.names = [site["name"] for site in self.job["sites"]]
         self.frames = read_frames(self.folder, len(self.names))
-        self.encoder = Direction(dut, "encoder", self.folder, ports, rng)
-        self.decoder = Direction(dut, "decoder", self.folder, ports, rng)
-        self.directions = (self.encoder, self.decoder)
-        for frame in self.frames:
-            self.encoder.add_site(frame.beats, frame.stream, frame.valid)
-            self.decoder.add_site(frame.decoded, frame.stream, frame.valid)
+        self.directions = [Direction(dut, name, self.folder, ports, rng) for name in self.job["directions"]]
+        self.observed: list[dict[str, Any]] = []
+        """Frames of all runs, with the stalls that their ports saw."""
+        for direction in self.directions:
+            for frame in self.frames:
+                beats = frame.beats if direction.name == "encoder" else frame.decoded
+                direction.add_site(beats, frame.stream, frame.valid)
 
     async def reset_and_load(self) -> None:
         """Reset the codec and load the tables of both directions."""
@@ -152,16 +153,20 @@ class Bench:
         for direction in self.directions:
             direction.load.drive()
 
-    async def run(self, sites: Sequence[int], stall: float) -> dict[str, int]:
-        """Run these sites one after another through both directions; cycles of each from start to last output."""
+    async def run(self, sites: Sequence[int], input_stall: float = 0, output_stall: float = 0) -> dict[str, int]:
+        """Run these sites one after another through every direction; cycles of each from start to last output."""
         expected = {d.name: sum(len(d.outputs[site]) for site in sites) for d in self.directions}
         started: dict[str, int] = {}
         ended: dict[str, int] = {}
+        monitors: dict[str, StallMonitor] = {}
         for d in self.directions:
-            d.begin(sites, stall)
+            d.begin(sites, input_stall, output_stall)
+            monitors[d.name] = StallMonitor([len(d.inputs[s]) for s in sites], [len(d.outputs[s]) for s in sites])
+        # Directions that share their multipliers run one after the other.
         predicted = sum(
-            max(self.job["sites"][site]["encode_cycles"], self.job["sites"][site]["decode_cycles"]) for site in sites
+            self.job["sites"][site]["encode_cycles"] + self.job["sites"][site]["decode_cycles"] for site in sites
         )
+        stall = max(input_stall, output_stall)
         limit = int((predicted + 64 * len(sites)) * (2 + 8 * stall / (1 - stall))) + 1000
         quiet = 0
         for cycle in range(limit):
@@ -177,6 +182,7 @@ class Bench:
                 if d.sink.sample():
                     ended[d.name] = cycle
                     quiet = 0
+                monitors[d.name].sample(d.source, d.sink, d.start.taken)
             done = all(
                 d.source.empty and d.start.empty and len(d.sink.taken) >= expected[d.name] for d in self.directions
             )
@@ -189,13 +195,19 @@ class Bench:
         for d in self.directions:
             d.check(d.sink.taken, sites, self.names)
             assert d.done == len(sites) and not d.busy, f"{d.name}: {d.done} of {len(sites)} frames done, busy {d.busy}"
+            stalls = zip(sites, monitors[d.name].input_stalls, monitors[d.name].output_stalls, strict=True)
+            self.observed += [
+                {"site": site, "direction": d.name, "input_stalls": inputs, "output_stalls": outputs}
+                for site, inputs, outputs in stalls
+            ]
         return {name: ended[name] - started[name] + 1 if name in ended else 0 for name in started}
 
     def write_result(self, content: dict[str, Any]) -> None:
-        """Merge ``content`` into the job's result file."""
+        """Merge ``content`` and the frames observed into the job's result file."""
         path = self.folder / RESULT_FILE
-        result = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**result, **content}, indent=1))
+        result = json.loads(path.read_text()) if path.exists() else {"frames": []}
+        frames = result["frames"] + self.observed
+        path.write_text(json.dumps({**result, **content, "frames": frames}, indent=1))
 
 
 def port_digest(direction: Direction, frame_mask: NDArray[np.bool_] | None, bytes_each: int) -> str:
@@ -213,19 +225,18 @@ async def sites_one_by_one(dut: Any) -> None:
     results = []
     for number, name in enumerate(bench.names):
         before = {d.name: d.counters() for d in bench.directions}
-        cycles = await bench.run([number], 0.0)
+        cycles = await bench.run([number])
         after = {d.name: d.counters() for d in bench.directions}
         frame = bench.frames[number]
-        digests = {
-            "encoder": port_digest(bench.encoder, None, frame.stream.shape[1]),
-            "decoder": port_digest(bench.decoder, frame.valid, frame.valid.shape[1]),
-        }
         entry: dict[str, Any] = {"name": name}
         for d in bench.directions:
             entry[d.name] = {key: after[d.name][key] - before[d.name][key] for key in COUNTER_FIELDS}
             entry[d.name]["cycles"] = cycles[d.name]
-            entry[d.name]["digest"] = digests[d.name]
-            moved = d.sink.taken if d is bench.encoder else d.inputs[number]
+            if d.name == "encoder":
+                entry[d.name]["digest"] = port_digest(d, None, frame.stream.shape[1])
+            else:
+                entry[d.name]["digest"] = port_digest(d, frame.valid, frame.valid.shape[1])
+            moved = d.sink.taken if d.name == "encoder" else d.inputs[number]
             entry[d.name]["port_words"] = len(moved)
             dut._log.info(
                 f"{name} {d.name}: {cycles[d.name]} cycles, {len(moved) / max(1, cycles[d.name]):.3f} words/cycle, "
@@ -237,11 +248,11 @@ async def sites_one_by_one(dut: Any) -> None:
 
 @cocotb.test(timeout_time=10, timeout_unit="sec")
 async def sites_back_to_back(dut: Any) -> None:
-    """All sites without a pause under random stalls on every port: equality of every word."""
+    """All sites without a pause under random stalls of the job's probabilities: equality of every word."""
     bench = Bench(dut)
     await bench.reset_and_load()
-    stall = float(bench.job["stall"])
-    cycles = await bench.run(range(len(bench.names)), stall)
+    stalls = bench.job["stalls"]
+    cycles = await bench.run(range(len(bench.names)), stalls["input"], stalls["output"])
     counters = {d.name: d.counters() for d in bench.directions}
     for name, values in counters.items():
         dut._log.info(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
-from actcodec.params import CodecParams
+from actcodec.params import CodecParams, Direction
 from actcodec.tables.model import SiteTable, Tables
 from actcodec.tables.program import (
     CodeRecord,
@@ -38,7 +38,7 @@ from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, enco
 LAYOUT = 4
 """Version of the memories' layout; counts up whenever the same tables give another image."""
 
-IMAGE_DIRECTIONS = ("encoder", "decoder")
+IMAGE_DIRECTIONS: tuple[Direction, ...] = ("encoder", "decoder")
 """Directions by their number in the header of a framed image."""
 IMAGE_MAGIC = int.from_bytes(b"ACT", "little")
 IMAGE_MAGIC_BITS = 24
@@ -268,7 +268,12 @@ def _image(
     return _words(filler, params)
 
 
-def framed_image(direction: str, image: Image, bank: int = 0) -> Image:
+def image_of(direction: Direction, params: CodecParams, sites: Sequence[SiteTable]) -> Image:
+    """The image of a direction; as `encoder_image` and `decoder_image`."""
+    return (encoder_image if direction == "encoder" else decoder_image)(params, sites)
+
+
+def framed_image(direction: Direction, image: Image, bank: int = 0) -> Image:
     """The words (N, word_bytes) of a direction's image behind the header that the AXI shell wants before it."""
     header = (
         IMAGE_MAGIC
