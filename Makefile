@@ -19,6 +19,9 @@ SIM ?= verilator
 IMAGE ?= 0
 PLAN ?= $(BUILD)/$(MODEL)/plan
 TABLES ?= $(BUILD)/$(MODEL)/tables
+SITE ?= conv1
+# Tables know their codec; one that is asked for has to take them.
+CODEC_OPTION = $(if $(filter-out file,$(origin CONFIG)),--codec $(CONFIG))
 # DATA: folder with cifar10/ and pretrained/; default $$ACTCODEC_DATA.
 DATA_OPTION = $(if $(DATA),--data-root $(DATA))
 
@@ -34,7 +37,7 @@ SYNTH_STAMP = $(VENV)/.ready-synth-$(HASH)
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 	@echo
-	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) WAVES=1 DATA=folder"
+	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) SITE=$(SITE) WAVES=1 DATA=folder"
 
 .PHONY: setup
 setup: $(STAMP)  ## make the Python environment (implied by every other target)
@@ -77,8 +80,12 @@ export: setup  ## freeze the plan of MODEL into integer tables
 	$(RUN) export --plan $(PLAN) --out $(TABLES)
 
 .PHONY: rtl
-rtl: setup  ## Verilog of CONFIG, ports, file list (and table images where MODEL's tables exist)
-	$(RUN) rtl --out $(BUILD)/rtl/$(CONFIG) $(if $(wildcard $(TABLES)/manifest.json),--tables $(TABLES),--codec $(CONFIG))
+rtl: setup  ## Verilog of CONFIG, ports, file lists, template (and table images where MODEL's tables exist)
+	$(RUN) rtl --out $(BUILD)/rtl/$(CONFIG) $(if $(wildcard $(TABLES)/manifest.json),--tables $(TABLES)) $(CODEC_OPTION)
+
+.PHONY: vectors
+vectors: setup  ## a frame of SITE of MODEL's tables for a testbench of your own: build/MODEL/vectors
+	$(RUN) vectors --tables $(TABLES) --site $(SITE) --out $(BUILD)/$(MODEL)/vectors $(CODEC_OPTION)
 
 .PHONY: synth
 synth: $(SYNTH_STAMP)  ## gate equivalents by block, ECP5 and iCE40 figures of CONFIG: build/synth/CONFIG (minutes)
@@ -90,8 +97,12 @@ formal: setup  ## prove packer, unpacker, skid buffer and code placing under all
 	$(BIN)/python -m actcodec_rtl.formal --out $(BUILD)/formal.json
 
 .PHONY: cosim
-cosim: setup  ## co-simulate MODEL's tables on test image IMAGE, SIM=verilator|icarus [WAVES=1]
-	$(RUN) cosim --tables $(TABLES) --sim $(SIM) --image $(IMAGE) --cache $(BUILD)/cache --out $(BUILD)/$(MODEL)/cosim $(if $(filter 1,$(WAVES)),--waves) $(DATA_OPTION)
+cosim: setup  ## co-simulate MODEL's tables on test image IMAGE, SIM=verilator|icarus [WAVES=1] [CONFIG=decoder-only]
+	$(RUN) cosim --tables $(TABLES) --sim $(SIM) --image $(IMAGE) --cache $(BUILD)/cache --out $(BUILD)/$(MODEL)/cosim $(if $(filter 1,$(WAVES)),--waves) $(CODEC_OPTION) $(DATA_OPTION)
+
+.PHONY: coverage
+coverage: setup  ## co-simulate what closes functional coverage: build/coverage.json, holes named (minutes)
+	$(BIN)/python benchmarks/functional_coverage.py --cache $(BUILD)/cache --out $(BUILD)/coverage.json
 
 .PHONY: traffic
 traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram)

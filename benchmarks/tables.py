@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from actcodec.params import DIRECTIONS
 from actcodec_rtl.formal.report import mutants_table, proofs_table
 
 ROOT = Path(__file__).parents[1]
@@ -230,6 +231,73 @@ def synth_blocks(name: str) -> str:
     return _markdown("block|GE|own GE|flip-flops|memory bits", rows)
 
 
+ARRAY_PARTS: dict[str, tuple[str, ...]] = {
+    "MAC arrays": ("encoder.array", "encoder.multipliers", "decoder.array", "decoder.multipliers"),
+    "memories' wrappers": ("encoder.store", "decoder.store"),
+    "quantizer, packer, unpacker, restorer": (
+        "encoder.quantizer",
+        "encoder.packer",
+        "decoder.extractor",
+        "decoder.restorer",
+    ),
+}
+"""What the gates of a codec are split into, by blocks."""
+
+
+def synth_arrays() -> str:
+    """Gate equivalents of the codec at several array sizes, in parts and per activation a cycle."""
+    rates = {(array["lanes"], array["rows"]): array["points"] for array in _load("throughput")["arrays"]}
+    rows = []
+    for result in sorted(
+        (r for r in _synth_results() if r["name"].startswith("array-")), key=lambda r: r["codec"]["rows"]
+    ):
+        total = {block["path"]: block["total"]["ge"] for block in result["blocks"]}
+        parts = [sum(total.get(path, 0) for path in paths) for paths in ARRAY_PARTS.values()]
+        lanes, size = result["codec"]["lanes"], result["codec"]["rows"]
+        slowest = min(
+            point[direction]["activations_per_cycle"]
+            for point in rates[lanes, size]
+            for direction in DIRECTIONS
+            if point["transform"] == "project" and point["kept"] == result["codec"]["block"]
+        )
+        rows.append(
+            [
+                f"{lanes} × {size}",
+                f"**{result['gates']['ge'] / 1000:.1f}**",
+                *(f"{part / 1000:.1f}" for part in [*parts, total[""] - sum(parts)]),
+                f"{result['gates']['ge'] / 1000 / lanes:.1f}",
+                f"{result['gates']['ge'] / 1000 / slowest:.1f}",
+            ]
+        )
+    header = (
+        f"array|kGE|{'|'.join(ARRAY_PARTS)}|walkers, biases, skid buffers, counters|"
+        "kGE per activation/cycle, peak|all coefficients kept"
+    )
+    return _markdown(header, rows)
+
+
+def coverage() -> str:
+    """Bins of the crosses with each point, and how many were hit, by direction."""
+    content = _load("coverage")
+    rows = []
+    for point, values in content["points"].items():
+        row = [point, ", ".join(values)]
+        for direction in DIRECTIONS:
+            hit, missed = (sum(f"{point}=" in name for name in content[kind][direction]) for kind in ("hits", "holes"))
+            row.append(f"{hit} of {hit + missed}")
+        rows.append(row)
+    totals = [f"{len(content['hits'][d])} of {len(content['hits'][d]) + len(content['holes'][d])}" for d in DIRECTIONS]
+    rows.append(["**all**", "", *(f"**{total}**" for total in totals)])
+    return _markdown("point|values|encoder, bins hit|decoder, bins hit", rows)
+
+
+def coverage_holes() -> str:
+    """Every bin that no run hit."""
+    holes = _load("coverage")["holes"]
+    rows = [[direction, name] for direction in DIRECTIONS for name in holes[direction]]
+    return _markdown("direction|hole", rows or [["none", ""]])
+
+
 def _synth_splits() -> dict[str, Callable[[], str]]:
     return {
         f"synth_blocks:{path.parent.name}": functools.partial(synth_blocks, path.parent.name)
@@ -246,6 +314,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "throughput": throughput,
     "synth_gates": synth_gates,
     "synth_fpga": synth_fpga,
+    "synth_arrays": synth_arrays,
+    "coverage": coverage,
+    "coverage_holes": coverage_holes,
     **_projections(),
     **_synth_splits(),
 }
@@ -256,6 +327,7 @@ DOCUMENTS = (
     ROOT / "docs" / "rtl.md",
     ROOT / "docs" / "synth.md",
     ROOT / "docs" / "formal.md",
+    ROOT / "docs" / "coverage.md",
 )
 
 

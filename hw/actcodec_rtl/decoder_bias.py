@@ -43,7 +43,10 @@ class DecoderBias(Block):
         ]
         with m.If(advance):
             m.d.sync += [record.eq(self.record), self.o.valid.eq(self.i.valid), complete.last.eq(self.i.payload.last)]
-            m.d.sync += [getattr(complete, name).eq(getattr(record, name)) for name in ("shift", "zero", "low", "high")]
+            m.d.sync += [
+                getattr(complete, name).eq(getattr(record, name))
+                for name in ("shift", "zero", "low", "high", "last_lane")
+            ]
             for lane in range(self._params.lanes):
                 m.d.sync += complete.acc[lane].eq(self.i.payload.acc[lane] + record.bias[lane])
         return m

@@ -10,6 +10,7 @@ from actcodec.params import ACTIVATION_BITS, COEFFICIENT_BITS, CodecParams
 from actcodec.tables.records import bits_for, encoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout, sums_layout
+from actcodec_rtl.multipliers import multipliers_signature
 from actcodec_rtl.operands import take_operands
 
 
@@ -20,7 +21,9 @@ class EncoderArray(Block):
         diagonal    sum_q = matrix[0][lane]·beat[lane], lane = part·codes + q      q < codes
 
     Ports: ``operation``, stream of the encoder's operation records; ``i``, stream of beats, of which an operation
-    takes one where it is ``fresh``; ``o``, stream of `sums_layout`, one for every operation marked ``last``.
+    takes one where it is ``fresh``; ``last_lane``, the last lane with a channel of the beat that it takes; ``closes``,
+    beside the operation: the frame's last one, and ``ends``, strobe: that is done; ``o``, stream of `sums_layout`, one
+    for every operation marked ``last``; ``multipliers``, which are outside.
 
     One operation a cycle, in five stages: operation, operands, products, sums over the lanes, accumulators.
     They stand still while a result is not taken.
@@ -34,8 +37,12 @@ class EncoderArray(Block):
         super().__init__(
             {
                 "operation": In(stream.Signature(operation)),
+                "closes": In(1),
+                "ends": Out(1),
                 "i": In(stream.Signature(data.ArrayLayout(unsigned(ACTIVATION_BITS), params.lanes))),
+                "last_lane": Out(bits_for(params.lanes - 1)),
                 "o": Out(stream.Signature(sums_layout(params))),
+                "multipliers": Out(multipliers_signature(params, "encoder")),
             }
         )
 
@@ -53,17 +60,22 @@ class EncoderArray(Block):
         kept = p.beats_per_block if p.groups_per_block > 1 or p.parts_per_beat > 1 else 0
         operands = take_operands(m, self.operation, self.i, advance, kept)
         operation, beat = operands.operation, operands.value
+        present_closes = register(1, "present_closes")
+        with m.If(self.operation.ready):
+            m.d.sync += present_closes.eq(self.closes)
+        m.d.comb += [self.ends.eq(operands.fire & present_closes), self.last_lane.eq(operands.present.last_lane)]
 
         multiply, multiply_valid = register(control, "multiply"), Signal()
-        product = [
-            [register(signed(product_bits), f"product_{r}_{lane}") for lane in range(lanes)] for r in range(rows)
-        ]
         with m.If(advance):
             m.d.sync += multiply_valid.eq(operands.valid)
             m.d.sync += [getattr(multiply, name).eq(getattr(operation, name)) for name, _ in control]
-            for r in range(rows):
-                for lane in range(lanes):
-                    m.d.sync += product[r][lane].eq(operation.matrix[r * lanes + lane] * beat[lane])
+        m.d.comb += self.multipliers.en.eq(advance)
+        for number in range(lanes * rows):
+            m.d.comb += [
+                self.multipliers.matrix[number].eq(operation.matrix[number]),
+                self.multipliers.factors[number].eq(beat[number % lanes]),
+            ]
+        product = [[self.multipliers.products[r * lanes + lane] for lane in range(lanes)] for r in range(rows)]
 
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(lanes)), f"sum_{slot}") for slot in range(p.slots)]

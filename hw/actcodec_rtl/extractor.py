@@ -21,10 +21,12 @@ class Extractor(Block):
 
     Ports: ``i``, stream of words; ``step``, stream of `walker.step_layout` with ``record``, the code record on the
     memory's output; ``o``, stream of `values_layout`, a group of codes; slots without a code hold anything;
-    ``bits``, payload bits taken in this cycle; ``starved``, 1 where words are waited for.
+    ``bits``, payload bits taken in this cycle; ``starved``, 1 where words are waited for; ``ends``, strobe: the frame
+    needs no more words, and ``surplus``: it has been given one too many, which is dropped.
 
     One record or padding a cycle in five stages: record, request, window, codes, group. A stage that is empty is moved
-    up to; a record waits for its group while the one before is not taken. Padding ends with its request.
+    up to; a record waits for its group while the one before is not taken. Padding, and records that are dropped, end
+    with their request.
     """
 
     def __init__(self, params: CodecParams) -> None:
@@ -32,11 +34,13 @@ class Extractor(Block):
         super().__init__(
             {
                 "i": In(stream.Signature(word_layout(params))),
-                "step": In(stream.Signature(step_layout())),
+                "step": In(stream.Signature(step_layout(params))),
                 "record": In(record_layout(decoder_records(params)["code"])),
                 "o": Out(stream.Signature(values_layout(params))),
                 "bits": Out(range(params.codes_per_cycle * MAX_WIDTH + 1)),
                 "starved": Out(1),
+                "ends": Out(1),
+                "surplus": Out(1),
             }
         )
 
@@ -51,16 +55,21 @@ class Extractor(Block):
         taken = take_step(m, self.step, self.record)
         step, record = register(self.step.payload.shape(), "step"), register(self.record.shape(), "code_record")
         step_valid = Signal()
-        fire = Signal()
+        fire, passes = Signal(), Signal()
         m.d.comb += [
             taken.ready.eq(~step_valid | fire),
             unpacker.ask.eq(taken.valid & taken.ready),
             unpacker.align.eq(taken.step.pad & ~taken.step.whole),
             unpacker.count.eq(Mux(taken.step.pad, p.word_bits, taken.record.count)),
-            fire.eq(step_valid & unpacker.there & (step.pad | to_window)),
+            unpacker.begin_at.eq(taken.step.place),
+            passes.eq(~step.pad & ~step.drop),
+            fire.eq(step_valid & unpacker.there & (~passes | to_window)),
             unpacker.take.eq(fire),
-            self.bits.eq(Mux(fire & ~step.pad, record.count, 0)),
+            unpacker.ends.eq(self.ends),
+            self.bits.eq(Mux(fire & passes, record.count, 0)),
             self.starved.eq(step_valid & ~unpacker.there),
+            self.ends.eq(fire & step.last),
+            self.surplus.eq(unpacker.surplus),
         ]
         with m.If(taken.ready):
             m.d.sync += [step_valid.eq(taken.valid), step.eq(taken.step), record.eq(taken.record)]
@@ -73,7 +82,7 @@ class Extractor(Block):
         begin = [places[0], *(register(len(place), f"place_{n}") for n, place in enumerate(places[1:], 1))]
         with m.If(to_window):
             m.d.sync += [
-                window_valid.eq(fire & ~step.pad),
+                window_valid.eq(fire & passes),
                 window.eq(unpacker.window),
                 width.eq(record.width),
                 *(getattr(window_rest, name).eq(getattr(record, name)) for name, _ in rest),

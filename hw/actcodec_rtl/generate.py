@@ -11,33 +11,42 @@ from pathlib import Path
 
 from amaranth.back import rtlil  # type: ignore[attr-defined]  # the stubs leave it out
 
+from actcodec import __version__
 from actcodec.errors import ActcodecError
 from actcodec.files import atomic_directory, read_json
 from actcodec.params import CodecParams
+from actcodec_rtl.axi.core import CORE_MODULE
+from actcodec_rtl.axi.top import AxiCodec
 from actcodec_rtl.codec import Codec
+from actcodec_rtl.component import Block
+from actcodec_rtl.integration import CORE_FILE, TEMPLATE_FILE, fusesoc_core, instantiation_template
 from actcodec_rtl.memory import RAM_MODULE, VerilogExport
 from actcodec_rtl.ports import Port, ports_of
+from actcodec_rtl.registers import codec_registers
+from actcodec_rtl.registers.c_header import C_HEADER, c_header
 from actcodec_rtl.tidy import split_modules, tidy
 
-TOP = "actcodec_codec"
+TOP = CORE_MODULE
 PORTS_FILE = "ports.json"
+AXI_TOP = "actcodec_axi"
+AXI_PORTS_FILE = "axi_ports.json"
+REGISTERS_FILE = "registers.json"
 FILE_LIST = "files.f"
 WAIVERS = "waivers.vlt"
 STAMP = "generated.json"
 
 
-def verilog_modules(params: CodecParams) -> tuple[dict[str, str], list[Port]]:
-    """SystemVerilog of the codec, a text per module by the module's name, and the ports of the top."""
-    codec = Codec(params)
-    ports = ports_of(codec)
+def verilog_modules(component: Block, top: str) -> tuple[dict[str, str], list[Port]]:
+    """SystemVerilog of a component, a text per module by the module's name, and the ports of the top."""
+    ports = ports_of(component)
     text = rtlil.convert(
-        codec,
-        name=TOP,
+        component,
+        name=top,
         platform=VerilogExport(),
         ports={port.name: (port.value, None) for port in ports},
         emit_src=False,
     )
-    return split_modules(tidy(_yosys_verilog(text), TOP)), ports
+    return split_modules(tidy(_yosys_verilog(text), top)), ports
 
 
 def _yosys_verilog(rtlil_text: str) -> str:
@@ -62,8 +71,8 @@ def _resource(name: str) -> bytes:
 
 
 def generator_digest(params: CodecParams) -> str:
-    """SHA-256 of everything that decides the generated files: parameters and the generator's own source."""
-    digest = hashlib.sha256(params.model_dump_json().encode())
+    """SHA-256 of everything that decides the generated files: version, parameters and the generator's own source."""
+    digest = hashlib.sha256(f"{__version__} {params.model_dump_json()}".encode())
     for package in ("actcodec_rtl", "actcodec.tables"):
         root = Path(str(resources.files(package)))
         for path in sorted(root.rglob("*")):
@@ -76,15 +85,21 @@ def generator_digest(params: CodecParams) -> str:
 def generate(params: CodecParams, directory: Path) -> bool:
     """Write the RTL of ``params`` into ``directory``, all or nothing; False where it is there already.
 
-    Files: one ``.sv`` a module (top ``actcodec_codec``), ``actcodec_ram.v``, ``ports.json`` (ports with the layout
-    of their payloads), ``files.f`` (file list), ``waivers.vlt`` (Verilator), ``generated.json`` (parameters).
-    Raises ActcodecError where the directory cannot be written.
+    Files: one ``.sv`` a module (tops ``actcodec_axi`` and, below it and for itself, ``actcodec_codec``),
+    ``actcodec_ram.v``, ``ports.json`` and ``axi_ports.json`` (ports of either top, with the layout of payloads),
+    ``registers.json`` and ``actcodec_regs.h`` (register map of the shell), ``files.f`` (file list), ``actcodec.core``
+    (FuseSoC), ``actcodec_codec_inst.svh`` (instantiation template of the core), ``waivers.vlt`` (Verilator),
+    ``generated.json`` (parameters). Raises ActcodecError where the directory cannot be written.
     """
     digest = generator_digest(params)
     stamp = directory / STAMP
     if stamp.is_file() and read_json(stamp).get("digest") == digest:
         return False
-    modules, ports = verilog_modules(params)
+    modules, ports = verilog_modules(Codec(params), TOP)
+    short_digest = int(digest[:8], 16)
+    axi_modules, axi_ports = verilog_modules(AxiCodec(params, short_digest), AXI_TOP)
+    modules |= axi_modules
+    registers = codec_registers(params, short_digest)
     with atomic_directory(directory) as temporary:
         for name, text in modules.items():
             (temporary / f"{name}.sv").write_text(text)
@@ -92,8 +107,12 @@ def generate(params: CodecParams, directory: Path) -> bool:
             (temporary / name).write_bytes(_resource(name))
         sources = [f"{RAM_MODULE}.v", *(f"{name}.sv" for name in modules)]
         (temporary / FILE_LIST).write_text("".join(f"{name}\n" for name in sources))
-        (temporary / PORTS_FILE).write_text(
-            json.dumps({"top": TOP, "ports": [port.as_json() for port in ports]}, indent=1) + "\n"
-        )
+        (temporary / CORE_FILE).write_text(fusesoc_core(sources, WAIVERS, TOP))
+        (temporary / TEMPLATE_FILE).write_text(instantiation_template(params, ports, TOP))
+        for name, top, listed in ((PORTS_FILE, TOP, ports), (AXI_PORTS_FILE, AXI_TOP, axi_ports)):
+            content = {"top": top, "ports": [port.as_json() for port in listed]}
+            (temporary / name).write_text(json.dumps(content, indent=1) + "\n")
+        (temporary / REGISTERS_FILE).write_text(json.dumps({"registers": registers.as_json()}, indent=1) + "\n")
+        (temporary / C_HEADER).write_text(c_header(codec_registers(CodecParams())))
         (temporary / STAMP).write_text(json.dumps({"digest": digest, "codec": params.as_json()}, indent=1) + "\n")
     return True

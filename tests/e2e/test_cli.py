@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actcodec.golden import SiteCodec
 from actcodec.tables import load_tables
 from e2e.conftest import Cli
 
 VERBS = (
     *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
-    *("rtl", "cosim", "traffic", "report", "dram", "demo"),
+    *("rtl", "vectors", "cosim", "coverage", "traffic", "report", "dram", "demo"),
 )
 
 
@@ -216,3 +217,39 @@ def test_sweep_measures_and_draws(cli: Cli, tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1) and "nonsense" in refused.stderr
     refused = cli("sweep", "--methods", "uniform", "--targets", "four", "--out", out)
     assert refused.returncode == 2 and "holds something that is no number" in refused.stderr
+
+
+def test_the_rtl_of_one_direction_comes_with_its_image_alone(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rtl"
+    result = cli("rtl", "--tables", mnist_tables, "--codec", "decoder-only", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert (out / "decoder_tables.hex").read_bytes() == (mnist_tables / "decoder.hex").read_bytes()
+    assert not list(out.glob("*encoder*"))
+
+
+def test_tables_for_another_codec_are_refused(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    result = cli("rtl", "--tables", mnist_tables, "--codec", "tiny", "--out", tmp_path / "rtl")
+    _refused(result, "--tables", "lanes = 8, not 4", "tiny")
+    assert not (tmp_path / "rtl").exists()
+
+
+def test_vectors_of_a_site_are_its_frame_through_the_golden_model(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    tables = load_tables(mnist_tables)
+    site = tables.sites[2]
+    x = np.random.default_rng(0).integers(0, 60, (site.info.height, site.info.width, site.info.channels))
+    np.save(tmp_path / "in.npy", x.astype(np.uint8))
+    options = ("--tables", mnist_tables, "--site", site.info.name, "--input", tmp_path / "in.npy")
+    result = cli("vectors", *options, "--out", tmp_path / "v", "--json")
+    assert result.returncode == 0, result.stderr
+    assert len(json.loads(result.stdout)["files"]) == len(list((tmp_path / "v").iterdir())) == 9
+    words = [int(line, 16) for line in (tmp_path / "v" / "encoder_o.hex").read_text().split()]
+    stream = SiteCodec(site).encode(x.astype(np.uint8)).reshape(-1, tables.params.word_bytes)
+    golden = [int.from_bytes(word.tobytes(), "little") for word in stream]
+    assert words == [*golden[:-1], golden[-1] | 1 << tables.params.word_bits]
+    assert (tmp_path / "v" / "decoder_i.hex").read_text() == (tmp_path / "v" / "encoder_o.hex").read_text()
+    _refused(cli("vectors", "--tables", mnist_tables, "--site", "nowhere", "--out", tmp_path / "w"), "nowhere")
+
+
+def test_coverage_without_a_result_is_refused(cli: Cli, tmp_path: Path) -> None:
+    _refused(cli("coverage", tmp_path, "--out", tmp_path / "c.json"), "coverage.json")
+    assert not (tmp_path / "c.json").exists()

@@ -100,11 +100,11 @@ def test_a_reset_in_the_middle_of_a_frame_leaves_nothing_behind(direction: Direc
             await player.start([large], output_stall=0.3, seed=cut).bench.step(cut)
             await player.reset()
             assert not any(player.counters().values())
+            await player.load(tables)
             run = player.start([small, large])
             await run.finish()
             run.check()
             assert player.counters().items() >= run.truth().items()
-            await player.reset()
 
     Player(direction, tables.params).play(script)
 

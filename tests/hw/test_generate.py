@@ -11,44 +11,79 @@ from pathlib import Path
 import pytest
 
 from actcodec.errors import ActcodecError
-from actcodec.params import load_params
+from actcodec.params import DIRECTIONS, load_params
 from actcodec.tables.records import decoder_records, encoder_records
-from actcodec_rtl.generate import TOP, generate, generator_digest
+from actcodec_rtl.generate import AXI_TOP, TOP, generate, generator_digest
+from actcodec_rtl.registers.c_header import C_HEADER
 from support.frames import CONFIGS
 
 TINY = load_params("tiny")
+BUILDS = (*CONFIGS, "decoder-only", "encoder-only")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", BUILDS)
 def test_the_file_list_names_every_source_and_the_modules_they_instantiate(
     config: str, rtl_of: Callable[[str], Path]
 ) -> None:
     rtl = rtl_of(config)
     listed = (rtl / "files.f").read_text().split()
-    other = {"files.f", "ports.json", "waivers.vlt", "generated.json"}
+    other = {"files.f", "ports.json", "axi_ports.json", "registers.json", C_HEADER, "waivers.vlt", "generated.json"}
+    other |= {"actcodec.core", "actcodec_codec_inst.svh"}
     assert {*listed, *other} == set(contents(rtl)) and len(set(listed)) == len(listed)
     text = "".join((rtl / name).read_text() for name in listed)
     defined = set(re.findall(r"^module (\w+)", text, re.MULTILINE))
     used = set(re.findall(r"^  (actcodec_\w+)", text, re.MULTILINE))
-    assert defined == used | {TOP}
+    assert defined == used | {AXI_TOP}
     assert json.loads((rtl / "generated.json").read_text())["codec"] == load_params(config).as_json()
 
 
-@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("config", BUILDS)
 def test_the_ports_file_agrees_with_the_top_module(config: str, rtl_of: Callable[[str], Path]) -> None:
     rtl = rtl_of(config)
-    ports = json.loads((rtl / "ports.json").read_text())
-    text = (rtl / f"{ports['top']}.sv").read_text()
-    declared = {
-        name: (direction, int(high or 0) + 1)
-        for direction, high, name in re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", text, re.MULTILINE)
-    }
-    listed = {port["name"]: (port["direction"], port["bits"]) for port in ports["ports"]}
-    assert declared == listed | {"clk": ("input", 1), "rst": ("input", 1)}
+    for name, top, others in (("ports.json", TOP, ("clk", "rst")), ("axi_ports.json", AXI_TOP, ())):
+        ports = json.loads((rtl / name).read_text())
+        assert ports["top"] == top
+        text = (rtl / f"{top}.sv").read_text()
+        declared = {
+            name: (direction, int(high or 0) + 1)
+            for direction, high, name in re.findall(r"^  (input|output) (?:\[(\d+):0\] )?(\w+);", text, re.MULTILINE)
+        }
+        listed = {port["name"]: (port["direction"], port["bits"]) for port in ports["ports"]}
+        assert declared == listed | dict.fromkeys(others, ("input", 1))
+        assert all(name == name.lower() for name in declared)
+
+
+def test_the_register_map_of_a_build_says_what_it_was_made_from(rtl_of: Callable[[str], Path]) -> None:
+    rtl = rtl_of("tiny")
+    values = {r["name"]: r["reset"] for r in json.loads((rtl / "registers.json").read_text())["registers"]}
+    assert f"{values['generator']:08x}" == json.loads((rtl / "generated.json").read_text())["digest"][:8]
+    assert values["array"] & 0xFF == TINY.lanes and values["step_depth"] == TINY.step_depth
+    # One header for every build.
+    assert (rtl / C_HEADER).read_bytes() == (rtl_of("default") / C_HEADER).read_bytes()
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_a_codec_of_one_direction_has_no_file_and_no_port_of_the_other(
+    direction: str, rtl_of: Callable[[str], Path]
+) -> None:
+    rtl, (other,) = rtl_of(f"{direction}-only"), set(DIRECTIONS) - {direction}
+    listed = (rtl / "files.f").read_text().split()
+    ports = [port["name"] for port in json.loads((rtl / "ports.json").read_text())["ports"]]
+    assert f"actcodec_{direction}.sv" in listed and f"{direction}_start_valid" in ports
+    ports += [port["name"] for port in json.loads((rtl / "axi_ports.json").read_text())["ports"]]
+    registers = {entry["name"]: entry for entry in json.loads((rtl / "registers.json").read_text())["registers"]}
+    assert f"{direction}_start" in registers
+    assert not any(other in name for name in [*contents(rtl), *ports, *registers])
+    inputs = {"encoder": "s_axis_act_tdata", "decoder": "s_axis_stream_tdata"}
+    assert inputs[direction] in ports and inputs[other] not in ports
+    assert registers["build"]["reset"] & 3 == 1 << DIRECTIONS.index(direction)  # type: ignore[arg-type]
+    # Software of any build is compiled with the same header.
+    assert (rtl / C_HEADER).read_bytes() == (rtl_of("default") / C_HEADER).read_bytes()
+    assert json.loads((rtl / "generated.json").read_text())["codec"]["directions"] == [direction]
 
 
 def test_memories_have_the_depth_and_width_of_the_records(rtl_of: Callable[[str], Path]) -> None:
@@ -107,6 +142,7 @@ def test_the_digest_follows_every_parameter() -> None:
         {"max_side": 255},
         {"step_depth": 129},
         {"orders": ("block-major",)},
+        {"directions": ("decoder",)},
     ]
     digests = {generator_digest(TINY.model_copy(update=change)) for change in [{}, *changes]}
     assert len(digests) == len(changes) + 1

@@ -64,7 +64,8 @@ def test_a_small_record_lies_as_written_out_by_hand() -> None:
 def test_stream_payloads_have_the_sizes_of_the_parameters(config: str) -> None:
     params = load_params(config)
     beat, word, chunk = beat_layout(params), word_layout(params), chunk_layout(params)
-    assert beat.size == 8 * params.lanes + 1 and beat["last"].offset == 8 * params.lanes
+    assert beat["last"].offset == 8 * params.lanes and beat["last_lane"].offset == 8 * params.lanes + 1
+    assert 1 << beat["last_lane"].width >= params.lanes > 1 << beat["last_lane"].width - 1
     assert [beat["data"].shape[lane].offset for lane in range(params.lanes)] == [8 * n for n in range(params.lanes)]
     assert word.size == params.word_bits + 1 and word["last"].offset == params.word_bits
     assert chunk["bits"].width == 8 * params.codes_per_cycle and 1 << chunk["count"].width > params.word_bits

@@ -93,6 +93,18 @@ def test_a_vector_assigned_in_parts_becomes_one_concatenation() -> None:
     )
 
 
+def test_a_part_that_another_part_depends_on_is_read_from_a_wire_of_its_own() -> None:
+    parts = "  assign v[7:4] = v[1] ? a : b;\n  assign v[3:1] = c;\n  assign v[0] = v[7:4] == d;\n"
+    text = tidy(f"module t(a);\n  wire [7:0] v;\n{parts}  assign e = v;\nendmodule\n", "t")
+    loops = re.findall(r"assign (\w+) = (.*);", text)
+    depends = {name: set(re.findall(r"[a-z]\w*", value)) for name, value in loops}
+    assert depends["v"] == {"v_7_4", "v_3_1", "v_0_0"}
+    assert depends["v_7_4"] == {"v_3_1", "a", "b"} and "v_3_1 [0:0] ? a : b" in text
+    assert depends["v_0_0"] == {"v_7_4", "d"} and depends["v_3_1"] == {"c"} and depends["e"] == {"v"}
+    for wire in ("v_7_4", "v_3_1"):
+        assert text.index(f"wire [{3 if wire == 'v_7_4' else 2}:0] {wire};") < text.index(f"= {wire}")
+
+
 def test_a_vector_of_which_a_part_is_not_assigned_stays_as_it_is() -> None:
     for parts in ("  assign v[3:0] = a;\n", "  assign v[3:0] = a;\n  assign v[7:5] = c;\n"):
         text = f"module t;\n  wire [7:0] v;\n{parts}endmodule\n"

@@ -8,22 +8,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actcodec.configs import configs_folder
 from actcodec.errors import ActcodecError
-from actcodec.params import load_params
+from actcodec.params import DIRECTIONS, CodecParams, load_params
+from actcodec.tables import digest_of
 from actcodec.tables.records import encoder_records
 from actcodec.tables.synthetic import synthetic_tables
 from actcodec_rtl.generate import PORTS_FILE, generate
 from actcodec_sim.cosim import cosimulate
-from actcodec_sim.cosim.job import JOB_VARIABLE, write_job
-from actcodec_sim.cosim.run import transactions_of_words
+from actcodec_sim.cosim.covering import covering_tables
+from actcodec_sim.cosim.job import JOB_VARIABLE, Stalls, write_job
+from actcodec_sim.cosim.run import rtl_folder, transactions_of_words
 from actcodec_sim.cosim.simulators import Simulator, build, run
 from support.cosim import CACHE, random_activations
 from support.images import place_of
 
+SHIPPED = sorted(path.stem for path in (configs_folder() / "codec").glob("*.toml"))
+
 
 @pytest.mark.parametrize(
     ("codec", "simulator"),
-    [("tiny", "icarus"), ("default", "icarus"), ("wide", "icarus"), ("default", "verilator")],
+    [
+        *((codec, "icarus") for codec in ("tiny", "default", "wide")),
+        *((codec, "verilator") for codec in SHIPPED),
+    ],
 )
 def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: Simulator, tmp_path: Path) -> None:
     tables = synthetic_tables(11, load_params(codec))
@@ -32,7 +40,8 @@ def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: 
     assert len(result.sites) == len(tables.sites)
     for site, table in zip(result.sites, tables.sites, strict=True):
         sizes = table.sizes(tables.transaction_bytes)
-        assert site.encoder.payload_bits == site.decoder.payload_bits == sizes.payload_bits
+        assert tuple(site.directions) == tables.params.directions
+        assert {direction.payload_bits for direction in site.directions.values()} == {sizes.payload_bits}
         assert site.stream_bytes == sizes.stream_bytes
         assert site.transaction_bytes == sizes.transaction_bytes
 
@@ -40,11 +49,11 @@ def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: 
 def _run_changed_job(tmp_path: Path, change: str) -> None:
     """Run a job after one of its files was changed behind the golden model's back, in Icarus."""
     tables = synthetic_tables(11, load_params("tiny"))
-    rtl = CACHE / "rtl-4x2-64"
+    rtl = rtl_folder(CACHE, tables.params)
     generate(tables.params, rtl)
     folder = build("icarus", rtl, CACHE)
     job = tmp_path / "job"
-    write_job(job, tables, random_activations(tables, 12), 0, 0.2)
+    write_job(job, tables, random_activations(tables, 12), DIRECTIONS, 0, Stalls(0.2, 0.2))
     if change == "expected word":
         words = np.load(job / "1.stream.npy")
         words[3, 2] ^= 4
@@ -56,10 +65,20 @@ def _run_changed_job(tmp_path: Path, change: str) -> None:
         image.reshape(-1)[bit // 8] ^= 1 << bit % 8
         np.save(job / "encoder.load.npy", image)
     elif change == "nothing loaded":
-        np.save(job / "encoder.load.npy", np.load(job / "encoder.load.npy")[:1])
+        np.save(job / "encoder.load.npy", np.load(job / "encoder.load.npy")[:0])
+    elif change == "memory left out":
+        image = np.load(job / "encoder.load.npy")
+        words = [int.from_bytes(word.tobytes(), "little") for word in image]
+        # The memory of codes comes last.
+        codes = place_of(words, 64, encoder_records(tables.params), "code", "ends") // 64 - 1
+        np.save(job / "encoder.load.npy", image[:codes])
     elif change == "input missing":
         beats = np.load(job / "0.beats.npy")
         np.save(job / "0.beats.npy", beats[:-1])
+    elif change == "output too many":
+        for name in ("decoded", "valid"):
+            beats = np.load(job / f"0.{name}.npy")
+            np.save(job / f"0.{name}.npy", np.concatenate([beats, beats[:1]]))
     variables = {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
     run("icarus", rtl, folder, job, variables, limit_s=120)
 
@@ -74,15 +93,25 @@ def test_a_wrong_coefficient_in_the_rtl_is_found(tmp_path: Path) -> None:
         _run_changed_job(tmp_path, "table")
 
 
+def test_an_error_of_the_codec_fails_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match=r"encoder: \['bad_site'\]"):
+        _run_changed_job(tmp_path, "nothing loaded")
+
+
 def test_unknown_values_fail_the_run(tmp_path: Path) -> None:
     with pytest.raises(ActcodecError, match="co-simulation failed"):
-        _run_changed_job(tmp_path, "nothing loaded")
+        _run_changed_job(tmp_path, "memory left out")
     log = (tmp_path / "job" / "simulation.log").read_text()
     assert "Cannot convert" in log or "ValueError" in log
 
 
 def test_a_hang_ends_with_the_sites_that_wait(tmp_path: Path) -> None:
     with pytest.raises(ActcodecError, match=r"timeout after \d+ cycles in sites \['synthetic0'\]"):
+        _run_changed_job(tmp_path, "output too many")
+
+
+def test_an_input_that_is_missing_is_found_by_the_codec(tmp_path: Path) -> None:
+    with pytest.raises(ActcodecError, match=r"encoder: \['early_last'\]"):
         _run_changed_job(tmp_path, "input missing")
 
 
@@ -110,7 +139,19 @@ def test_result_is_plain_json(tmp_path: Path) -> None:
     assert content["agrees"] and content["sites"][0]["encoder"]["words_per_cycle"] > 0
 
 
-def test_a_waveform_lies_beside_the_log(tmp_path: Path) -> None:
-    tables = synthetic_tables(11, load_params("tiny"))
-    cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job", waves=True)
-    assert (tmp_path / "job" / "dump.fst").stat().st_size > 1000
+@pytest.mark.parametrize(("simulator", "file"), [("icarus", "dump.fst"), ("verilator", "dump.vcd")])
+def test_a_waveform_lies_beside_the_log(simulator: Simulator, file: str, tmp_path: Path) -> None:
+    tables = covering_tables(load_params("tiny"), 3, most_sites=1)
+    cosimulate(tables, random_activations(tables, 1), simulator, CACHE, tmp_path / "job", waves=True)
+    content = (tmp_path / "job" / file).read_bytes()
+    assert len(content) > 1000
+    if simulator == "verilator":
+        assert b"encoder_o_valid" in content and b"$enddefinitions" in content
+
+
+def test_tables_run_on_a_codec_of_one_direction_and_keep_their_digest(tmp_path: Path) -> None:
+    tables = covering_tables(load_params("tiny"), 4, most_sites=2)
+    build = CodecParams.model_validate(tables.params.as_json() | {"directions": ["decoder"]})
+    result = cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job", build_params=build)
+    assert result.agrees and result.tables_digest == digest_of(tables)
+    assert [(site.encoder, tuple(site.directions)) for site in result.sites] == [(None, ("decoder",))] * 2

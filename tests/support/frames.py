@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,18 @@ from amaranth.sim import SimulatorContext
 from numpy.typing import NDArray
 
 from actcodec.golden import SiteCodec
-from actcodec.golden.beats import to_beats
+from actcodec.golden.beats import last_lanes, to_beats, window_beats
 from actcodec.params import CodecParams, load_params
 from actcodec.tables.cycles import decode_cycles, encode_cycles
+from actcodec.tables.geometry import Window
 from actcodec.tables.image import decoder_image, encoder_image
 from actcodec.tables.model import SiteTable, Tables
 from actcodec.tables.synthetic import synthetic_site, synthetic_tables
 from actcodec_rtl.counters import COUNTERS
 from actcodec_rtl.decoder import Decoder
 from actcodec_rtl.encoder import Encoder
-from support.streams import Bench, Sink, Source, fields, simulate
+from actcodec_rtl.layouts import beat_layout, job_layout, load_layout
+from support.streams import Bench, Sink, Source, fields, pack_fields, simulate
 
 CONFIGS = ("tiny", "default", "wide")
 ODD_BUILDS = (
@@ -39,6 +41,29 @@ def integers(rows: NDArray[np.uint8]) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
+def load_payloads(params: CodecParams, image: NDArray[np.uint8], bank: int = 0) -> list[int]:
+    """The words of a table image as payloads of the table stream, ``last`` on the last one."""
+    layout = load_layout(params)
+    words = [word | bank << layout["bank"].offset for word in integers(image)]
+    return _marked(words, 1 << layout["last"].offset)
+
+
+def beat_payloads(params: CodecParams, beats: NDArray[np.uint8], channel: NDArray[np.bool_]) -> list[int]:
+    """Beats (N, lanes) as payloads of the port, ``last`` on the last one."""
+    layout = beat_layout(params)
+    lanes = [int(lane) << layout["last_lane"].offset for lane in last_lanes(channel)]
+    payloads = [beat | lane for beat, lane in zip(integers(beats), lanes, strict=True)]
+    return _marked(payloads, 1 << layout["last"].offset)
+
+
+def beat_masks(params: CodecParams, channel: NDArray[np.bool_]) -> list[int]:
+    """Of every beat, the bits that mean something: those of channels, and all that say what the beat is."""
+    layout = beat_layout(params)
+    data = layout["data"].width
+    beside = (1 << layout.size) - (1 << data)
+    return [mask | beside for mask in integers(np.where(channel, 255, 0).astype(np.uint8))]
+
+
 @dataclass(frozen=True)
 class Frame:
     """One image of a site: activations as beats, the golden model's stream as words, what it decodes to as beats."""
@@ -46,11 +71,29 @@ class Frame:
     number: int
     site: SiteTable
     beats: list[int]
-    """Bytes that are no channel are random, and so is ``last``."""
+    """Bytes that are no channel are random."""
     words: list[int]
     decoded: list[int]
     channels: list[int]
     """Of every beat, the bits that mean something, ``last`` included."""
+    payload_bits: int
+    window: Window | None = None
+    """The decoder's part of the image."""
+    stripe: int | None = None
+    """The encoder's rows."""
+    bank: int = 0
+
+    @property
+    def job(self) -> int:
+        """What asks for the frame; fields that must not be looked at are all ones."""
+        layout = job_layout(self.site.params)
+        values = {name: (1 << layout[name].width) - 1 for name, _ in layout}
+        values |= {"site": self.number, "bank": self.bank, "window": 0}
+        if self.window is not None:
+            values |= {"window": 1, **asdict(self.window)}
+        elif self.stripe is not None:
+            values |= {"window": 1, "rows": self.stripe}
+        return pack_fields(layout, **values)
 
 
 def frame_of(number: int, site: SiteTable, x: NDArray[np.uint8], rng: np.random.Generator) -> Frame:
@@ -60,14 +103,65 @@ def frame_of(number: int, site: SiteTable, x: NDArray[np.uint8], rng: np.random.
     beats, channel = to_beats(site, x)
     decoded, _ = to_beats(site, codec.decode(stream))
     noisy = np.where(channel, beats, rng.integers(0, 256, beats.shape, dtype=np.uint8))
-    last = 1 << 8 * site.params.lanes
     return Frame(
         number=number,
         site=site,
-        beats=[beat | last * int(rng.integers(2)) for beat in integers(noisy)],
+        payload_bits=site.sizes(1).payload_bits,
+        beats=beat_payloads(site.params, noisy, channel),
         words=_marked(integers(stream.reshape(-1, word_bytes)), 1 << site.params.word_bits),
-        decoded=_marked(integers(decoded), last),
-        channels=[mask | last for mask in integers(np.where(channel, 255, 0).astype(np.uint8))],
+        decoded=beat_payloads(site.params, decoded, channel),
+        channels=beat_masks(site.params, channel),
+    )
+
+
+def window_frame(
+    number: int, site: SiteTable, x: NDArray[np.uint8], rows: Sequence[int], plane: int, columns: range
+) -> Frame:
+    """The decoder's frame of a window of x (H, W, C): ``columns`` of any ``rows``."""
+    codec, params, part = SiteCodec(site), site.params, site.planes[plane]
+    stream = codec.encode(x).reshape(-1, params.word_bytes)
+    window = Window.at(
+        site.planes,
+        plane,
+        columns.start,
+        len(columns),
+        word_bits=params.word_bits,
+        stride=columns.step,
+        rows=len(rows),
+    )
+    size = window.row_words(part.position_bits, params.word_bits)
+    firsts = [part.position_bit(row, columns.start) // params.word_bits for row in rows]
+    words = np.concatenate([stream[first : first + size] for first in firsts])
+    decoded, channel = window_beats(site, plane, codec.decode_window(words, window))
+    return Frame(
+        number=number,
+        site=site,
+        payload_bits=len(rows) * len(columns) * part.position_bits,
+        beats=[],
+        words=_marked(integers(words), 1 << params.word_bits),
+        decoded=beat_payloads(params, decoded, channel),
+        channels=beat_masks(params, channel),
+        window=window,
+    )
+
+
+def stripe_frame(number: int, site: SiteTable, x: NDArray[np.uint8], y: range) -> Frame:
+    """The encoder's frame of full rows ``y`` of x (H, W, C)."""
+    params = site.params
+    stream = SiteCodec(site).encode(x).reshape(-1, params.word_bytes)
+    words: list[int] = []
+    for plane in site.planes:
+        first, last = (plane.position_bit(row, 0) // params.word_bits for row in (y.start, y.stop))
+        words += integers(stream[first:last])
+    return Frame(
+        number=number,
+        site=site,
+        payload_bits=sum(plane.position_bits for plane in site.planes) * len(y) * site.info.width,
+        beats=beat_payloads(params, *to_beats(site, x[y.start : y.stop])),
+        words=_marked(words, 1 << params.word_bits),
+        decoded=[],
+        channels=[],
+        stripe=len(y),
     )
 
 
@@ -137,21 +231,25 @@ class Direction:
 
     component: Callable[[CodecParams], Any]
     image: Callable[[CodecParams, Sequence[SiteTable]], NDArray[np.uint8]]
-    cycles: Callable[[SiteTable], int]
+    cycles: Callable[[Frame], int]
     inputs: Callable[[Frame], list[int]]
     outputs: Callable[[Frame], list[int]]
     masks: Callable[[Frame], list[int]]
 
 
 ENCODER = Direction(
-    Encoder, encoder_image, encode_cycles, lambda f: f.beats, lambda f: f.words, lambda f: [-1] * len(f.words)
+    Encoder,
+    encoder_image,
+    lambda f: encode_cycles(f.site, f.stripe),
+    lambda f: f.beats,
+    lambda f: f.words,
+    lambda f: [-1] * len(f.words),
 )
 DECODER = Direction(
     Decoder,
     decoder_image,
-    decode_cycles,
-    # ``last`` of a word is not looked at.
-    lambda f: [word ^ (n % 3 == 0) << f.site.params.word_bits for n, word in enumerate(f.words)],
+    lambda f: decode_cycles(f.site, f.window),
+    lambda f: f.words,
     lambda f: f.decoded,
     lambda f: f.channels,
 )
@@ -177,9 +275,17 @@ class Player:
 
     async def load(self, tables: Tables, stall: float = 0.0) -> None:
         """Feed the table stream."""
-        words = Source(self.dut.load, integers(self.direction.image(self.params, tables.sites)), stall)
+        words = Source(self.dut.load, self.load_words(self.direction.image(self.params, tables.sites)), stall)
         await Bench(self.ctx, words).until(lambda: words.done)
         self.ctx.set(self.dut.load.valid, 0)
+
+    def bench(self, *streams: Source | Sink) -> Bench:
+        """These streams, in the player's simulator."""
+        return Bench(self.ctx, *streams)
+
+    def load_words(self, image: NDArray[np.uint8], bank: int = 0) -> list[int]:
+        """An image as payloads of the table stream."""
+        return load_payloads(self.params, image, bank)
 
     def start(self, frames: Sequence[Frame], input_stall: float = 0, output_stall: float = 0, seed: int = 0) -> Run:
         """Offer frames and their inputs without a pause between them; nothing moves yet."""
@@ -209,16 +315,16 @@ class Run:
         self.frames, self._direction = list(frames), player.direction
         dut, rng = player.dut, random.Random(seed)
         payloads = [payload for frame in frames for payload in self._direction.inputs(frame)]
-        self.starts = Source(dut.start, [frame.number for frame in frames], input_stall, rng.getrandbits(32))
+        self.starts = Source(dut.start, [frame.job for frame in frames], input_stall, rng.getrandbits(32))
         self.inputs = Source(dut.i, payloads, input_stall, rng.getrandbits(32))
         self.outputs = Sink(dut.o, output_stall, rng.getrandbits(32))
         self.bench = Bench(player.ctx, self.starts, self.inputs, self.outputs)
-        self._expected = sum(len(self._direction.outputs(frame)) for frame in frames)
+        self.expected = sum(len(self._direction.outputs(frame)) for frame in frames)
 
     async def finish(self) -> None:
         """Go on until all inputs are taken and all outputs are there, and until a surplus one would be."""
         await self.bench.until(
-            lambda: self.starts.done and self.inputs.done and len(self.outputs.taken) >= self._expected
+            lambda: self.starts.done and self.inputs.done and len(self.outputs.taken) >= self.expected
         )
         self.outputs.stall = 0.0
         await self.bench.step(40)
@@ -226,7 +332,7 @@ class Run:
     def check(self) -> None:
         """Compare every word or beat, ``last`` included, with the golden model."""
         taken, place = self.outputs.taken, 0
-        assert len(taken) == self._expected
+        assert len(taken) == self.expected
         for frame in self.frames:
             expected, masks = self._direction.outputs(frame), self._direction.masks(frame)
             got = [value & mask for value, mask in zip(taken[place : place + len(expected)], masks, strict=True)]
@@ -241,13 +347,13 @@ class Run:
             place += len(self._direction.outputs(frame))
             if self._direction.outputs(frame):
                 end = self.outputs.taken_at[place - 1]
-                found.append((end - start + 1, self._direction.cycles(frame.site)))
+                found.append((end - start + 1, self._direction.cycles(frame)))
         return found
 
     def truth(self) -> dict[str, int]:
         """What the counters of beats, words and payload bits must have counted."""
         return {
-            "beats": sum(len(frame.beats) for frame in self.frames),
+            "beats": sum(len(frame.beats or frame.decoded) for frame in self.frames),
             "words": sum(len(frame.words) for frame in self.frames),
-            "payload_bits": sum(frame.site.sizes(1).payload_bits for frame in self.frames),
+            "payload_bits": sum(frame.payload_bits for frame in self.frames),
         }

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 from amaranth.hdl import Elaboratable, Value
+from amaranth.lib.data import View
 from amaranth.sim import Simulator, SimulatorContext
 
 
@@ -87,6 +88,26 @@ class Moved(Protocol):
     def drive(self, ctx: SimulatorContext) -> None: ...
     def sample(self, ctx: SimulatorContext) -> None: ...
     def settle(self, cycle: int) -> None: ...
+
+
+class Strobes:
+    """Counts the cycles in which a signal, or each field of a struct, is 1."""
+
+    def __init__(self, signal: Any) -> None:
+        self._value = Value.cast(signal)
+        self._layout = signal.shape() if isinstance(signal, View) else None
+        self.counts: dict[str, int] = {}
+
+    def drive(self, ctx: SimulatorContext) -> None:
+        pass
+
+    def sample(self, ctx: SimulatorContext) -> None:
+        raw = int(ctx.get(self._value))
+        found = {"": raw} if self._layout is None else fields(self._layout, raw)
+        self.counts = {name: self.counts.get(name, 0) + value for name, value in found.items()}
+
+    def settle(self, cycle: int) -> None:
+        pass
 
 
 class Bench:

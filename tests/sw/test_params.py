@@ -34,11 +34,30 @@ def test_shipped_configuration_loads_field_by_field(name):
     params = load_params(name)
     assert params == load_params(path)
     for field, value in tomllib.loads(path.read_text()).items():
-        assert getattr(params, field) == value
+        assert getattr(params, field) == (tuple(value) if isinstance(value, list) else value)
 
 
-def test_the_three_builds_are_shipped():
-    assert {"default", "tiny", "wide"} <= set(SHIPPED)
+def test_the_builds_are_shipped():
+    assert {"default", "tiny", "wide", "decoder-only", "encoder-only"} <= set(SHIPPED)
+
+
+def test_builds_of_one_direction_take_the_tables_of_the_default_codec():
+    default = load_params("default")
+    for name in ("decoder", "encoder"):
+        build = load_params(f"{name}-only")
+        assert build.directions == (name,) and build.as_json() == {**default.as_json(), "directions": [name]}
+        assert build.refuses_tables_of(default) is None and default.refuses_tables_of(build) is None
+    assert load_params("tiny").refuses_tables_of(default) == "lanes = 8, not 4"
+
+
+def test_a_codec_of_both_directions_is_named_as_before_there_were_others():
+    assert "directions" not in CodecParams().as_json()
+    assert CodecParams(directions=("encoder", "decoder")) == CodecParams()
+
+
+@pytest.mark.parametrize("directions", ["[]", '["decoder", "encoder"]', '["encoder", "encoder"]', '["other"]'])
+def test_directions_are_both_in_order_or_one(toml, directions):
+    assert "directions" in refusal(toml(f"directions = {directions}"))
 
 
 def test_an_empty_file_gives_the_defaults(toml):
@@ -87,6 +106,9 @@ def test_parameters_are_frozen():
         ("acc_bits = 15", "acc_bits = 15"),
         ("word_bits = 32", "word_bits = 32"),
         ("max_sites = 0", "max_sites = 0"),
+        ("banks = 3", "banks = 3"),
+        ("step_depth = 1000", "step_depth = 1000 cannot be halved; banks = 2 takes powers of two from 2 on"),
+        ("max_sites = 1", "max_sites = 1 cannot be halved; banks = 2 takes powers of two from 2 on"),
         ('lanes = "eight"', "lanes = 'eight'"),
         ("lanes = 8.5", "lanes = 8.5"),
         ("lane = 8", "lane = 8"),
@@ -126,3 +148,9 @@ def test_a_folder_is_not_a_configuration(tmp_path):
 
 def test_a_name_that_is_too_long_is_refused():
     refusal("a" * 5000)
+
+
+def test_two_banks_are_not_written_so_that_older_tables_keep_their_name(toml):
+    assert "banks" not in CodecParams().as_json() and CodecParams(banks=1).as_json()["banks"] == 1
+    assert load_params(toml("banks = 1\nstep_depth = 1000\nmax_sites = 1")).banks == 1
+    assert CodecParams.model_validate(CodecParams(banks=1).as_json()) == CodecParams(banks=1)

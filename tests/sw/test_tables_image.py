@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from actcodec.errors import ActcodecError
 from actcodec.golden import SiteCodec, to_beats
 from actcodec.params import CodecParams
-from actcodec.tables.image import decoder_image, encoder_image, to_hex
+from actcodec.tables import Tables
+from actcodec.tables.image import decoder_image, encoder_image, site_image, to_hex
 from actcodec.tables.records import decoder_records, encoder_records
 from actcodec.tables.synthetic import synthetic_site
 from support.sites import BUILDS, TINY, activations, one_project_site, sites, small_tables
@@ -118,3 +119,42 @@ def test_a_row_with_too_much_padding_is_refused():
     for image in (encoder_image, decoder_image):
         with pytest.raises(ActcodecError, match=r"site conv: align_bits = 19200 needs 29\d padding words a row"):
             image(params, [site])
+
+
+@pytest.mark.parametrize("number", [None, 0, 2])
+def test_the_image_of_one_site_is_that_of_the_site_alone_under_its_number(number):
+    tables = small_tables()
+    names = [site.info.name for site in tables.sites]
+    site = tables.sites[3]
+    images = site_image(tables, site.info.name, number)
+    for image, alone in (
+        (images.encoder, encoder_image(tables.params, [site])),
+        (images.decoder, decoder_image(tables.params, [site])),
+    ):
+        headers = [int.from_bytes(word.tobytes(), "little") for word in (image[0], alone[0])]
+        assert headers[0] == headers[1] | (names.index(site.info.name) if number is None else number) << 8
+        assert np.array_equal(image[1:], alone[1:])
+
+
+def test_the_image_of_one_site_fits_a_bank_or_is_refused():
+    tables = small_tables()
+    name = tables.sites[0].info.name
+    with pytest.raises(ActcodecError, match="5 entries of memory 'site' exceed a bank's 4"):
+        site_image(tables, name, 4)
+    whole = tables.params.model_copy(update={"banks": 1})
+    alone = Tables(whole, tables.sites, tables.provenance)
+    assert len(site_image(alone, name, 7).encoder)
+    with pytest.raises(ActcodecError, match="9 entries of memory 'site' exceed the codec's depth 8"):
+        site_image(alone, name, 8)
+    with pytest.raises(ActcodecError, match="'nowhere' is unknown"):
+        site_image(tables, "nowhere")
+
+
+def test_windows_find_the_codes_of_planes_that_store_something():
+    site = one_project_site(shape=(2, 3, 24), order="block-major")
+    site.arrays.width[8:16] = 0
+    site = type(site)(site.info, site.arrays, site.params)
+    _, decoder = loaded(TINY, [site, site])
+    assert [entry["coded"] for entry in decoder["window"]] == [1, 0, 1] * 2
+    assert [entry["code_plane"] for entry in decoder["window"]] == [0, 0, 1, 2, 0, 3]
+    assert [entry["last_plane"] for entry in decoder["site"]] == [2, 2]

@@ -307,7 +307,7 @@ INFO = ("sites", 0, "info")
             set_path("codec", "max_channels", value=7),
             "channels = 8 exceeds the codec's max_channels = 7",
         ),
-        (set_path("codec", "max_sites", value=3), "tables: 7 sites exceed max_sites = 3"),
+        (set_path("codec", "max_sites", value=4), "tables: 7 sites exceed max_sites = 4"),
         (set_path("codec", "lanes", value=3), "codec = "),
         (set_path("codec", "acc_bits", value=16), "more than acc_bits = 16 hold"),
         (set_path(*INFO, "height", value=2), "site synthetic0: payload_bits = "),

@@ -67,7 +67,15 @@ def test_what_is_packed_is_unpacked(data):
 def test_memories_keep_their_numbers():
     params = BUILDS[0]
     assert list(encoder_records(params)) == ["site", "plane", "operation", "code_plane", "code"]
-    assert list(decoder_records(params)) == ["site", "plane", "operation", "code_plane", "code", "beat"]
+    assert list(decoder_records(params)) == [
+        "site",
+        "plane",
+        "operation",
+        "code_plane",
+        "code",
+        "beat",
+        "window",
+    ]
     for records in (encoder_records(params), decoder_records(params)):
         assert [records[name].depth for name in ("site", "plane", "code_plane", "code", "operation")] == [
             params.max_sites,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,23 @@ from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
 from actcodec.golden import SiteCodec, to_beats
+from actcodec.params import Direction
 from actcodec.tables import SiteTable, Tables
 from actcodec.tables.cycles import decode_cycles, encode_cycles
-from actcodec.tables.image import decoder_image, encoder_image
+from actcodec.tables.image import image_of
 
 JOB_FILE = "job.json"
 RESULT_FILE = "result.json"
 JOB_VARIABLE = "ACTCODEC_COSIM_JOB"
 """Environment variable that tells the testbench where its job is."""
+
+
+@dataclass(frozen=True)
+class Stalls:
+    """Probability of a stall a cycle, in the second pass: of start and input ports, and of output ports."""
+
+    input: float
+    output: float
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,17 @@ def make_frame(site: SiteTable, x: NDArray[np.uint8]) -> Frame:
 
 
 def write_job(
-    directory: Path, tables: Tables, activations: Mapping[str, NDArray[np.uint8]], seed: int, stall: float
+    directory: Path,
+    tables: Tables,
+    activations: Mapping[str, NDArray[np.uint8]],
+    directions: Sequence[Direction],
+    seed: int,
+    stalls: Stalls,
 ) -> None:
     """Write the job of one image: ``activations`` maps every site's name to uint8 (H, W, C).
 
-    Raises ActcodecError where a site's activations are missing or of the wrong shape.
+    A decoder without an encoder gets the golden model's stream like any other. Raises ActcodecError where a site's
+    activations are missing or of the wrong shape.
     """
     directory.mkdir(parents=True, exist_ok=True)
     sites: list[dict[str, Any]] = []
@@ -72,9 +87,9 @@ def write_job(
                 "tensor_digest": hashlib.sha256(frame.decoded[frame.valid].tobytes()).hexdigest(),
             }
         )
-    np.save(directory / "encoder.load.npy", encoder_image(tables.params, tables.sites))
-    np.save(directory / "decoder.load.npy", decoder_image(tables.params, tables.sites))
-    job = {"seed": seed, "stall": stall, "sites": sites}
+    for direction in directions:
+        np.save(directory / f"{direction}.load.npy", image_of(direction, tables.params, tables.sites))
+    job = {"seed": seed, "stalls": asdict(stalls), "directions": list(directions), "sites": sites}
     (directory / JOB_FILE).write_text(json.dumps(job, indent=1))
 
 

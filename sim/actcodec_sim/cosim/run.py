@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actcodec.files import atomic_directory, read_json
+from actcodec.files import atomic_directory, read_json, write_json
+from actcodec.params import CodecParams, Direction
 from actcodec.tables import SiteTable, Tables, digest_of
-from actcodec_rtl.generate import PORTS_FILE, generate
-from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, write_job
+from actcodec_rtl.generate import PORTS_FILE, generate, generator_digest
+from actcodec_sim.cosim.coverage import COVERAGE_FILE, ObservedFrame, collect
+from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, Stalls, write_job
+from actcodec_sim.cosim.mishaps import scenario
 from actcodec_sim.cosim.result import CosimResult, DirectionResult, SiteResult
 from actcodec_sim.cosim.simulators import Simulator, build, run
 
@@ -21,8 +25,15 @@ DEFAULT_STALL = 0.3
 """Probability of a stall a cycle and port in the second pass."""
 
 START_SECONDS = 120
+PHASE_CYCLES = 1000
+"""Cycles of a phase of mishaps, on an average."""
 SLOWEST_CYCLES_PER_SECOND = 100
 """What a busy machine may fall to before a simulation counts as hung."""
+
+
+def rtl_folder(cache: Path, params: CodecParams) -> Path:
+    """Where the RTL of a build is kept: named by what decides it, for builds side by side share the cache."""
+    return cache / f"rtl-{params.lanes}x{params.rows}-{params.word_bits}-{generator_digest(params)[:16]}"
 
 
 def cosimulate(
@@ -32,31 +43,38 @@ def cosimulate(
     cache: Path,
     job: Path,
     *,
+    build_params: CodecParams | None = None,
     seed: int = 0,
     stall: float = DEFAULT_STALL,
+    output_stall: float | None = None,
     waves: bool = False,
 ) -> CosimResult:
     """Run one image of every site, ``activations[name]`` uint8 (H, W, C), through the RTL and compare every word.
 
-    ``cache`` keeps RTL and builds (named by content); ``job`` gets the inputs, log, waveform and raw result.
+    ``build_params`` are those of the RTL where they are not the tables' own: a codec of one direction, say. ``cache``
+    keeps RTL and builds (named by content); ``job`` gets the inputs, log, waveform, raw result and coverage.
+    ``stall`` is the probability of a stall a cycle and port in the second pass, ``output_stall`` that of the outputs
+    where it is another one.
     Raises ActcodecError where a word differs, something is X, a site does not end in time, or the build fails.
     """
     begin = time.monotonic()
     # The simulators run in folders of their own.
     cache, job = cache.resolve(), job.resolve()
-    rtl = cache / f"rtl-{tables.params.lanes}x{tables.params.rows}-{tables.params.word_bits}"
-    generate(tables.params, rtl)
-    folder = build(simulator, rtl, cache, waves)
+    params = build_params or tables.params
+    rtl, folder = _built(params, simulator, cache, waves)
     with atomic_directory(job) as empty:
-        write_job(empty, tables, activations, seed, stall)
-    variables = {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
+        stalls = Stalls(stall, stall if output_stall is None else output_stall)
+        write_job(empty, tables, activations, params.directions, seed, stalls)
+    variables = _variables(rtl, job)
     asked = read_json(job / JOB_FILE)
-    predicted = sum(entry["encode_cycles"] + entry["decode_cycles"] for entry in asked["sites"])
-    limit_s = START_SECONDS + predicted // SLOWEST_CYCLES_PER_SECOND
+    longest = sum(entry["encode_cycles"] + entry["decode_cycles"] for entry in asked["sites"])
+    limit_s = START_SECONDS + longest // SLOWEST_CYCLES_PER_SECOND
     run(simulator, rtl, folder, job, variables, limit_s=limit_s, waves=waves)
     measured = read_json(job / RESULT_FILE)
+    frames = [ObservedFrame(**frame) for frame in measured["frames"]]
+    write_json(job / COVERAGE_FILE, collect(tables, frames, simulator).as_json())
     sites = [
-        _site_result(tables, site, entry, golden)
+        _site_result(tables, site, params.directions, entry, golden)
         for site, entry, golden in zip(tables.sites, measured["sites"], asked["sites"], strict=True)
     ]
     return CosimResult(
@@ -64,20 +82,54 @@ def cosimulate(
     )
 
 
-def _site_result(tables: Tables, site: SiteTable, entry: dict[str, Any], golden: dict[str, Any]) -> SiteResult:
+def withstand(
+    tables: Tables, simulator: Simulator, cache: Path, job: Path, *, seed: int, phases: int, waves: bool = False
+) -> None:
+    """Run a scenario of mishaps (`actcodec_sim.cosim.mishaps`) on encoder and decoder of the RTL.
+
+    Raises ActcodecError where an output, a flag or the end of a frame is not as it has to be, something is X, or the
+    build fails.
+    """
+    cache, job = cache.resolve(), job.resolve()
+    rtl, folder = _built(tables.params, simulator, cache, waves)
+    made = [phase.as_json() for phase in scenario(tables, seed, phases)]
+    with atomic_directory(job) as empty:
+        (empty / JOB_FILE).write_text(json.dumps({"seed": seed, "phases": made}))
+    variables = _variables(rtl, job)
+    limit_s = START_SECONDS + phases * PHASE_CYCLES // SLOWEST_CYCLES_PER_SECOND
+    run(simulator, rtl, folder, job, variables, limit_s=limit_s, waves=waves, testbench="actcodec_sim.cosim.robustness")
+
+
+def _built(params: CodecParams, simulator: Simulator, cache: Path, waves: bool) -> tuple[Path, Path]:
+    """RTL and build of a codec."""
+    rtl = rtl_folder(cache, params)
+    generate(params, rtl)
+    return rtl, build(simulator, rtl, cache, waves)
+
+
+def _variables(rtl: Path, job: Path) -> dict[str, str]:
+    return {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
+
+
+def _site_result(
+    tables: Tables, site: SiteTable, directions: Sequence[Direction], entry: dict[str, Any], golden: dict[str, Any]
+) -> SiteResult:
     word_bytes = tables.params.word_bytes
-    encoder = DirectionResult(
-        **entry["encoder"], cycles_formula=golden["encode_cycles"], digest_golden=golden["stream_digest"]
-    )
-    decoder = DirectionResult(
-        **entry["decoder"], cycles_formula=golden["decode_cycles"], digest_golden=golden["tensor_digest"]
-    )
+    predicted = {
+        "encoder": (golden["encode_cycles"], golden["stream_digest"]),
+        "decoder": (golden["decode_cycles"], golden["tensor_digest"]),
+    }
+    results = {
+        name: DirectionResult(**entry[name], cycles_formula=predicted[name][0], digest_golden=predicted[name][1])
+        for name in directions
+    }
+    words = results[directions[0]].words
     return SiteResult(
         site.info.name,
-        encoder,
-        decoder,
-        encoder.words * word_bytes,
-        transactions_of_words(encoder.words, word_bytes, tables.transaction_bytes),
+        results.get("encoder"),
+        results.get("decoder"),
+        words * word_bytes,
+        transactions_of_words(words, word_bytes, tables.transaction_bytes),
     )
 
 

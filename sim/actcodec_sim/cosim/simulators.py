@@ -17,10 +17,12 @@ from cocotb_tools.runner import VerilatorControlFile, get_runner
 
 from actcodec.errors import ActcodecError
 from actcodec.files import read_json
+from actcodec_rtl.generate import PORTS_FILE
 
 Simulator = Literal["verilator", "icarus"]
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 TIMESCALE = ("1ns", "1ps")
+TESTBENCH = "actcodec_sim.cosim.testbench"
 ICARUS_WAVES = "dump.fst"
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Failure|Exception)\b")
 
@@ -58,13 +60,14 @@ def _sources(rtl: Path) -> list[Path]:
     return [rtl / line for line in (rtl / "files.f").read_text().split()]
 
 
-def build(simulator: Simulator, rtl: Path, cache: Path, waves: bool = False) -> Path:
+def build(simulator: Simulator, rtl: Path, cache: Path, waves: bool = False, *, ports_file: str = PORTS_FILE) -> Path:
     """Compile the RTL in ``rtl`` for a simulator; returns the build folder, named by a hash of what went in.
 
+    The top module is the one that ``ports_file`` is of.
     A finished build is used again. Raises ActcodecError where the simulator is missing or refuses the RTL.
     """
-    top = read_json(rtl / "ports.json")["top"]
-    digest = hashlib.sha256(f"{simulator} {waves} {_VERILATOR_BUILD}".encode())
+    top = read_json(rtl / ports_file)["top"]
+    digest = hashlib.sha256(f"{simulator} {top} {waves} {_VERILATOR_BUILD}".encode())
     for path in _sources(rtl):
         digest.update(path.read_bytes())
     folder = cache / f"{simulator}-{digest.hexdigest()[:16]}"
@@ -106,21 +109,23 @@ def run(
     *,
     limit_s: int,
     waves: bool = False,
+    ports_file: str = PORTS_FILE,
+    testbench: str = TESTBENCH,
 ) -> None:
-    """Run the testbench on a finished build in folder ``job``; its log is ``job``/simulation.log.
+    """Run the module ``testbench`` on a finished build in folder ``job``; its log is ``job``/simulation.log.
 
     A simulator that has not ended after ``limit_s`` seconds is stopped: a loop without a clock edge never comes
     back to the testbench, whose own limits are in cycles. Raises ActcodecError with the testbench's own message
     where a check failed, the simulator died or ran out of time.
     """
-    top = read_json(rtl / "ports.json")["top"]
+    top = read_json(rtl / ports_file)["top"]
     log = job / "simulation.log"
     with _environment(folder.parent):
         os.environ["SIM_CMD_PREFIX"] = f"timeout --kill-after=5 {limit_s}"
         try:
             runner = get_runner(simulator)
             results = runner.test(
-                test_module="actcodec_sim.cosim.testbench",
+                test_module=testbench,
                 hdl_toplevel=top,
                 hdl_toplevel_lang="verilog",
                 build_dir=folder,

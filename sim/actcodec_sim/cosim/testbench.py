@@ -1,11 +1,8 @@
-"""The cocotb tests that run inside the simulator: one job, twice, on encoder and decoder side by side.
+"""The cocotb tests that run inside the simulator: one job, twice, on the directions that the build has, side by side.
 
 Pass 1, `sites_one_by_one`: every site alone with inputs always valid and outputs always ready; measures cycles.
-Pass 2, `sites_back_to_back`: all sites without a pause, with random stalls on every port.
-
-Both simulators see the same events: inputs change after the falling edge, everything is read in the read-only
-phase that follows, and the rising edge commits what was read. A signal that is X fails the test where it is
-converted to an integer.
+Pass 2, `sites_back_to_back`: all sites without a pause, with random stalls on every port, or on one side's.
+Both report, for every frame, whether a port of its stalled.
 """
 
 from __future__ import annotations
@@ -24,6 +21,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
+from actcodec.golden import last_lanes
+from actcodec_sim.cosim.drivers import Fields, Sink, Source, StallMonitor, integers, mark_last
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, read_frames
 
 CLOCK_NS = 10
@@ -31,88 +30,6 @@ RESET_CYCLES = 4
 DRAIN_CYCLES = 16
 """Cycles without an output after the last one that show that nothing is left over."""
 COUNTER_FIELDS = ("beats", "words", "payload_bits", "input_stalls", "output_stalls")
-
-
-class Source:
-    """Offers payloads on a valid/ready port, each held until it is taken."""
-
-    def __init__(self, dut: Any, name: str, rng: random.Random) -> None:
-        self._valid = getattr(dut, f"{name}_valid")
-        self._ready = getattr(dut, f"{name}_ready")
-        self._payload = getattr(dut, f"{name}_payload")
-        self._rng = rng
-        self._queue: Sequence[int] = ()
-        self._stall = 0.0
-        self._offered = False
-        self.taken = 0
-        self._valid.value = 0
-
-    def begin(self, payloads: Sequence[int], stall: float) -> None:
-        """Offer these payloads next; between them wait with probability ``stall`` a cycle."""
-        self._queue, self._stall, self.taken = payloads, stall, 0
-
-    def drive(self) -> None:
-        """Set the inputs of the coming rising edge."""
-        if self._offered:
-            return
-        if self.taken < len(self._queue) and (not self._stall or self._rng.random() >= self._stall):
-            self._payload.value = self._queue[self.taken]
-            self._valid.value = 1
-            self._offered = True
-        else:
-            self._valid.value = 0
-
-    def sample(self) -> bool:
-        """Read what the coming rising edge commits; True where a payload is taken."""
-        taken = bool(int(self._ready.value)) and self._offered
-        if taken:
-            self._offered = False
-            self.taken += 1
-        return taken
-
-    @property
-    def empty(self) -> bool:
-        """Everything has been taken."""
-        return self.taken == len(self._queue)
-
-
-class Sink:
-    """Takes payloads from a valid/ready port and checks that an offered one does not change before it is taken."""
-
-    def __init__(self, dut: Any, name: str, rng: random.Random) -> None:
-        self._name = name
-        self._valid = getattr(dut, f"{name}_valid")
-        self._ready = getattr(dut, f"{name}_ready")
-        self._payload = getattr(dut, f"{name}_payload")
-        self._rng = rng
-        self._stall = 0.0
-        self._is_ready = False
-        self._waiting: int | None = None
-        self.taken: list[int] = []
-        self._ready.value = 0
-
-    def begin(self, stall: float) -> None:
-        """Forget what was taken; from now on be unready with probability ``stall`` a cycle."""
-        self._stall, self.taken = stall, []
-
-    def drive(self) -> None:
-        """Set the inputs of the coming rising edge."""
-        ready = not self._stall or self._rng.random() >= self._stall
-        if ready != self._is_ready:
-            self._ready.value = int(ready)
-            self._is_ready = ready
-
-    def sample(self) -> bool:
-        """Read what the coming rising edge commits; True where a payload is taken."""
-        if not int(self._valid.value):
-            assert self._waiting is None, f"{self._name}: valid fell before its payload was taken"
-            return False
-        payload = self._payload.value.to_unsigned()
-        assert self._waiting in (None, payload), f"{self._name}: payload changed before it was taken"
-        self._waiting = None if self._is_ready else payload
-        if self._is_ready:
-            self.taken.append(payload)
-        return self._is_ready
 
 
 class Direction:
@@ -125,22 +42,31 @@ class Direction:
         self.source = Source(dut, f"{name}_i", rng)
         self.sink = Sink(dut, f"{name}_o", rng)
         self._counters = getattr(dut, f"{name}_counters")
-        self._counter_fields = ports[f"{name}_counters"]["fields"]
-        self._last_offset = {
-            side: next(f["offset"] for f in ports[f"{name}_{side}_payload"]["fields"] if f["name"] == "last")
-            for side in ("i", "o")
-        }
-        self.image = integers(np.load(job / f"{name}.load.npy"))
+        self._fields = {port: Fields(ports[f"{name}_{port}"]) for port in ("counters", "errors")}
+        self._fields |= {port: Fields(ports[f"{name}_{port}_payload"]) for port in ("i", "o", "start", "load")}
+        self._errors, self._done, self._busy = (getattr(dut, f"{name}_{port}") for port in ("errors", "done", "busy"))
+        image = integers(np.load(job / f"{name}.load.npy"))
+        self.image = mark_last(image, self._fields["load"].pack(last=1))
+        self.done = 0
+        """Frames that have ended."""
         self.inputs: list[list[int]] = []
         self.outputs: list[list[int]] = []
         self.masks: list[list[int]] = []
 
-    def add_site(self, inputs: NDArray[np.uint8], outputs: NDArray[np.uint8], mask: NDArray[np.uint8]) -> None:
-        """One more site: payloads in, payloads out, and which of their bits have a meaning."""
-        last_in, last_out = (1 << self._last_offset["i"]), (1 << self._last_offset["o"])
-        self.inputs.append(mark_last(integers(inputs), last_in))
-        self.outputs.append(mark_last(integers(outputs), last_out))
-        self.masks.append([m | last_out for m in integers(mask)])
+    def add_site(self, beats: NDArray[np.uint8], words: NDArray[np.uint8], valid: NDArray[np.bool_]) -> None:
+        """One more site: beats, of which the ``valid`` bytes are channels, and words, one of them in, the other out."""
+        is_encoder = self.name == "encoder"
+        fields, last = (self._fields[port] for port in ("io" if is_encoder else "oi"))
+        lanes = [fields.pack(last_lane=int(lane)) for lane in last_lanes(valid)]
+        channels = mark_last(
+            [beat | lane for beat, lane in zip(integers(beats), lanes, strict=True)], fields.pack(last=1)
+        )
+        stream = mark_last(integers(words), last.pack(last=1))
+        self.inputs.append(channels if is_encoder else stream)
+        self.outputs.append(stream if is_encoder else channels)
+        # Of a word all bits have a meaning, of a beat all but the bytes that are no channel.
+        filling = [] if is_encoder else integers(np.where(valid, 0, 255).astype(np.uint8))
+        self.masks.append([~bits for bits in filling] if filling else [-1] * len(stream))
 
     def drive(self) -> None:
         """Set the inputs of the coming rising edge."""
@@ -149,8 +75,26 @@ class Direction:
 
     def counters(self) -> dict[str, int]:
         """The RTL's counters."""
-        value = self._counters.value.to_unsigned()
-        return {f["name"]: (value >> f["offset"]) & ((1 << f["bits"]) - 1) for f in self._counter_fields}
+        return self._fields["counters"].unpack(self._counters.value.to_unsigned())
+
+    def begin(self, sites: Sequence[int], input_stall: float, output_stall: float) -> None:
+        """Ask for these sites one after another, and offer their inputs."""
+        self.start.begin([self._fields["start"].pack(site=site) for site in sites], input_stall)
+        self.source.begin([payload for site in sites for payload in self.inputs[site]], input_stall)
+        self.sink.begin(output_stall)
+        self.done = 0
+
+    def sample_status(self) -> None:
+        """Count the frames that end; an error of any kind fails the test."""
+        errors = self._fields["errors"].unpack(self._errors.value.to_unsigned())
+        raised = [error for error, is_raised in errors.items() if is_raised]
+        assert not raised, f"{self.name}: {raised}"
+        self.done += int(self._done.value)
+
+    @property
+    def busy(self) -> bool:
+        """A frame is under way."""
+        return bool(int(self._busy.value))
 
     def check(self, taken: Sequence[int], sites: Sequence[int], names: Sequence[str]) -> None:
         """Compare what came out with what has to, site by site; names the first payload that differs."""
@@ -165,16 +109,6 @@ class Direction:
         assert place == len(taken), f"{self.name}: {len(taken) - place} payloads too many"
 
 
-def integers(rows: NDArray[np.uint8]) -> list[int]:
-    """Rows of bytes as little-endian integers."""
-    return [int.from_bytes(row.tobytes(), "little") for row in rows]
-
-
-def mark_last(payloads: list[int], bit: int) -> list[int]:
-    """Set ``bit`` in the last payload."""
-    return [*payloads[:-1], payloads[-1] | bit] if payloads else []
-
-
 class Bench:
     """Clock, reset, tables and the two directions."""
 
@@ -186,13 +120,13 @@ class Bench:
         rng = random.Random(self.job["seed"])
         self.names = [site["name"] for site in self.job["sites"]]
         self.frames = read_frames(self.folder, len(self.names))
-        self.encoder = Direction(dut, "encoder", self.folder, ports, rng)
-        self.decoder = Direction(dut, "decoder", self.folder, ports, rng)
-        self.directions = (self.encoder, self.decoder)
-        for frame in self.frames:
-            everything = np.full_like(frame.stream, 255)
-            self.encoder.add_site(frame.beats, frame.stream, everything)
-            self.decoder.add_site(frame.stream, frame.decoded, frame.valid.astype(np.uint8) * 255)
+        self.directions = [Direction(dut, name, self.folder, ports, rng) for name in self.job["directions"]]
+        self.observed: list[dict[str, Any]] = []
+        """Frames of all runs, with the stalls that their ports saw."""
+        for direction in self.directions:
+            for frame in self.frames:
+                beats = frame.beats if direction.name == "encoder" else frame.decoded
+                direction.add_site(beats, frame.stream, frame.valid)
 
     async def reset_and_load(self) -> None:
         """Reset the codec and load the tables of both directions."""
@@ -200,6 +134,8 @@ class Bench:
         for name in ("start", "load", "i"):
             for direction in self.directions:
                 getattr(self._dut, f"{direction.name}_{name}_payload").value = 0
+        for direction in self.directions:
+            getattr(self._dut, f"{direction.name}_clear").value = 0
         Clock(self._dut.clk, CLOCK_NS, unit="ns").start()
         for _ in range(RESET_CYCLES):
             await FallingEdge(self._dut.clk)
@@ -217,18 +153,20 @@ class Bench:
         for direction in self.directions:
             direction.load.drive()
 
-    async def run(self, sites: Sequence[int], stall: float) -> dict[str, int]:
-        """Run these sites one after another through both directions; cycles of each from start to last output."""
+    async def run(self, sites: Sequence[int], input_stall: float = 0, output_stall: float = 0) -> dict[str, int]:
+        """Run these sites one after another through every direction; cycles of each from start to last output."""
         expected = {d.name: sum(len(d.outputs[site]) for site in sites) for d in self.directions}
         started: dict[str, int] = {}
         ended: dict[str, int] = {}
+        monitors: dict[str, StallMonitor] = {}
         for d in self.directions:
-            d.start.begin(list(sites), stall)
-            d.source.begin([payload for site in sites for payload in d.inputs[site]], stall)
-            d.sink.begin(stall)
+            d.begin(sites, input_stall, output_stall)
+            monitors[d.name] = StallMonitor([len(d.inputs[s]) for s in sites], [len(d.outputs[s]) for s in sites])
+        # Directions that share their multipliers run one after the other.
         predicted = sum(
-            max(self.job["sites"][site]["encode_cycles"], self.job["sites"][site]["decode_cycles"]) for site in sites
+            self.job["sites"][site]["encode_cycles"] + self.job["sites"][site]["decode_cycles"] for site in sites
         )
+        stall = max(input_stall, output_stall)
         limit = int((predicted + 64 * len(sites)) * (2 + 8 * stall / (1 - stall))) + 1000
         quiet = 0
         for cycle in range(limit):
@@ -240,9 +178,11 @@ class Bench:
                 if d.start.sample():
                     started.setdefault(d.name, cycle)
                 d.source.sample()
+                d.sample_status()
                 if d.sink.sample():
                     ended[d.name] = cycle
                     quiet = 0
+                monitors[d.name].sample(d.source, d.sink, d.start.taken)
             done = all(
                 d.source.empty and d.start.empty and len(d.sink.taken) >= expected[d.name] for d in self.directions
             )
@@ -254,13 +194,20 @@ class Bench:
             raise AssertionError(f"timeout after {limit} cycles in sites {[self.names[s] for s in sites]}: {waiting}")
         for d in self.directions:
             d.check(d.sink.taken, sites, self.names)
+            assert d.done == len(sites) and not d.busy, f"{d.name}: {d.done} of {len(sites)} frames done, busy {d.busy}"
+            stalls = zip(sites, monitors[d.name].input_stalls, monitors[d.name].output_stalls, strict=True)
+            self.observed += [
+                {"site": site, "direction": d.name, "input_stalls": inputs, "output_stalls": outputs}
+                for site, inputs, outputs in stalls
+            ]
         return {name: ended[name] - started[name] + 1 if name in ended else 0 for name in started}
 
     def write_result(self, content: dict[str, Any]) -> None:
-        """Merge ``content`` into the job's result file."""
+        """Merge ``content`` and the frames observed into the job's result file."""
         path = self.folder / RESULT_FILE
-        result = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**result, **content}, indent=1))
+        result = json.loads(path.read_text()) if path.exists() else {"frames": []}
+        frames = result["frames"] + self.observed
+        path.write_text(json.dumps({**result, **content, "frames": frames}, indent=1))
 
 
 def port_digest(direction: Direction, frame_mask: NDArray[np.bool_] | None, bytes_each: int) -> str:
@@ -278,19 +225,18 @@ async def sites_one_by_one(dut: Any) -> None:
     results = []
     for number, name in enumerate(bench.names):
         before = {d.name: d.counters() for d in bench.directions}
-        cycles = await bench.run([number], 0.0)
+        cycles = await bench.run([number])
         after = {d.name: d.counters() for d in bench.directions}
         frame = bench.frames[number]
-        digests = {
-            "encoder": port_digest(bench.encoder, None, frame.stream.shape[1]),
-            "decoder": port_digest(bench.decoder, frame.valid, frame.valid.shape[1]),
-        }
         entry: dict[str, Any] = {"name": name}
         for d in bench.directions:
             entry[d.name] = {key: after[d.name][key] - before[d.name][key] for key in COUNTER_FIELDS}
             entry[d.name]["cycles"] = cycles[d.name]
-            entry[d.name]["digest"] = digests[d.name]
-            moved = d.sink.taken if d is bench.encoder else d.inputs[number]
+            if d.name == "encoder":
+                entry[d.name]["digest"] = port_digest(d, None, frame.stream.shape[1])
+            else:
+                entry[d.name]["digest"] = port_digest(d, frame.valid, frame.valid.shape[1])
+            moved = d.sink.taken if d.name == "encoder" else d.inputs[number]
             entry[d.name]["port_words"] = len(moved)
             dut._log.info(
                 f"{name} {d.name}: {cycles[d.name]} cycles, {len(moved) / max(1, cycles[d.name]):.3f} words/cycle, "
@@ -302,11 +248,11 @@ async def sites_one_by_one(dut: Any) -> None:
 
 @cocotb.test(timeout_time=10, timeout_unit="sec")
 async def sites_back_to_back(dut: Any) -> None:
-    """All sites without a pause under random stalls on every port: equality of every word."""
+    """All sites without a pause under random stalls of the job's probabilities: equality of every word."""
     bench = Bench(dut)
     await bench.reset_and_load()
-    stall = float(bench.job["stall"])
-    cycles = await bench.run(range(len(bench.names)), stall)
+    stalls = bench.job["stalls"]
+    cycles = await bench.run(range(len(bench.names)), stalls["input"], stalls["output"])
     counters = {d.name: d.counters() for d in bench.directions}
     for name, values in counters.items():
         dut._log.info(

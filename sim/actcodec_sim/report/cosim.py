@@ -9,47 +9,44 @@ from typing import Any
 
 from actcodec.errors import ActcodecError
 from actcodec.files import read_json
+from actcodec.params import DIRECTIONS, Direction
 
 
 @dataclass(frozen=True)
 class CosimRow:
-    """One site run through the RTL: measured and predicted cycles, and whether its results equal the golden model's."""
+    """One site run through one direction of the RTL: cycles measured and predicted.
+
+    ``equal``: its stream (encoder) or tensor (decoder) is the golden model's.
+    """
 
     site: str
     simulator: str
-    encode_cycles: int
-    encode_predicted: int
-    decode_cycles: int
-    decode_predicted: int
-    stream_equal: bool
-    tensor_equal: bool
+    direction: Direction
+    cycles: int
+    predicted: int
+    equal: bool
 
     @property
     def agrees(self) -> bool:
         """Everything measured is as predicted."""
-        return (
-            self.stream_equal
-            and self.tensor_equal
-            and self.encode_cycles == self.encode_predicted
-            and self.decode_cycles == self.decode_predicted
-        )
+        return self.equal and self.cycles == self.predicted
 
 
 def cosim_rows(results: Iterable[dict[str, Any]]) -> list[CosimRow]:
-    """Rows of co-simulation results as `CosimResult.as_json` gives them, one a site and simulator."""
+    """Rows of co-simulation results as `CosimResult.as_json` gives them, one a site, simulator and direction."""
     return [
         CosimRow(
             site=site["name"],
             simulator=result["simulator"],
-            encode_cycles=site["encoder"]["cycles"],
-            encode_predicted=site["encoder"]["cycles_formula"],
-            decode_cycles=site["decoder"]["cycles"],
-            decode_predicted=site["decoder"]["cycles_formula"],
-            stream_equal=site["encoder"]["digest"] == site["encoder"]["digest_golden"],
-            tensor_equal=site["decoder"]["digest"] == site["decoder"]["digest_golden"],
+            direction=direction,
+            cycles=site[direction]["cycles"],
+            predicted=site[direction]["cycles_formula"],
+            equal=site[direction]["digest"] == site[direction]["digest_golden"],
         )
         for result in results
         for site in result["sites"]
+        for direction in DIRECTIONS
+        if site[direction] is not None
     ]
 
 

@@ -8,10 +8,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from actcodec.cli.options import JsonOption, TablesOption, print_json, print_table
+from actcodec.cli.options import JsonOption, SiteOption, TablesOption, print_json, print_table
 from actcodec.errors import ActcodecError
-
-SiteOption = Annotated[str, typer.Option("--site", help="Name of the site.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from actcodec.cli.options import (
     use_threads,
 )
 from actcodec.errors import ActcodecError
+
+if TYPE_CHECKING:
+    from actcodec.params import Direction
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +50,7 @@ def demo(
     from actcodec.files import write_json
     from actcodec.learn import learn, load_recipe, save_plan
     from actcodec.networks import load_network
-    from actcodec.params import load_params
+    from actcodec.params import DIRECTIONS, load_params
     from actcodec_rtl.generate import generate
     from actcodec_sim.agreement import check_agreement
     from actcodec_sim.cosim import cosimulate
@@ -58,6 +61,8 @@ def demo(
     use_threads(1)
     begin = time.monotonic()
     params = load_params(codec)
+    if params.directions != DIRECTIONS:
+        raise ActcodecError("demo", f"--codec {codec} has one direction only, the demo runs both")
     network = load_network(model, data_root)
     train = load_dataset(network.dataset, "train", data_root)
     test = load_dataset(network.dataset, "test", data_root)
@@ -97,6 +102,7 @@ def demo(
     trainer = {site.info.name: site.sizes(plan.transaction_bytes) for site in plan.sites}
     agreement = check_agreement(tables, trainer, activations, tuple(runs), traffic)
 
+    verbs: dict[str, Direction] = {"encode": "encoder", "decode": "decoder"}
     sites: list[dict[str, Any]] = []
     for table, agreed, run in zip(tables.sites, agreement.sites, runs[0].sites, strict=True):
         info = table.info
@@ -115,8 +121,8 @@ def demo(
                 },
                 "payload_bits": agreed.trainer.payload_bits,
                 "transaction_bytes": agreed.trainer.transaction_bytes,
-                "cycles": {"encode": run.encoder.cycles, "decode": run.decoder.cycles},
-                "cycles_formula": {"encode": run.encoder.cycles_formula, "decode": run.decoder.cycles_formula},
+                "cycles": {verb: run.directions[name].cycles for verb, name in verbs.items()},
+                "cycles_formula": {verb: run.directions[name].cycles_formula for verb, name in verbs.items()},
                 "digests_equal": agreed.digests_equal,
                 "agrees": agreed.agrees,
             }

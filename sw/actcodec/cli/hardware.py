@@ -1,9 +1,9 @@
-"""Verbs of the hardware: rtl, cosim."""
+"""Verbs of the hardware: rtl, descriptors, vectors, cosim, coverage."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,9 @@ from actcodec.cli.options import (
     JsonOption,
     SeedOption,
     SimulatorName,
+    SiteOption,
     SitesOption,
+    TablesOption,
     note,
     open_network,
     print_json,
@@ -21,38 +23,58 @@ from actcodec.cli.options import (
     use_threads,
 )
 
+if TYPE_CHECKING:
+    from actcodec.params import CodecParams
+    from actcodec.tables import Tables
+
+BuildOption = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        help="Codec parameters: a name in configs/codec or a TOML file; default those of the tables, or `default`.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command(epilog="**Example**: `actcodec rtl --tables build/tables --out build/rtl`")(rtl)
+    app.command(epilog="**Example**: `actcodec descriptors --tables build/tables --tile 8x8 --halo 1`")(descriptors)
+    app.command(epilog="**Example**: `actcodec vectors --tables build/tables --site conv1 --out build/vectors`")(
+        vectors
+    )
     app.command(epilog="**Example**: `actcodec cosim --tables build/tables --sim icarus --image 7`")(cosim)
+    app.command(epilog="**Example**: `actcodec coverage build/cosim --out build/coverage.json`")(coverage)
 
 
 def rtl(
     out: Annotated[Path, typer.Option("--out", help="Directory of the RTL to write.")] = Path("build/rtl"),
-    codec: Annotated[str, typer.Option("--codec", help="Codec parameters: a name in configs/codec or a TOML file.")] = (
-        "default"
-    ),
+    codec: BuildOption = None,
     tables: Annotated[
-        Path | None, typer.Option("--tables", help="Take the parameters from these tables, and write their images.")
+        Path | None, typer.Option("--tables", help="Tables whose images to write; they have to fit the codec.")
     ] = None,
     lint: Annotated[bool, typer.Option("--lint", help="Check the Verilog with Verilator's linter.")] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Write the codec's Verilog, ports and payload layouts, file list and table images."""
-    from actcodec.files import write_text
-    from actcodec.params import load_params
+    """Write the Verilog of codec and AXI shell, what integrates them (ports, registers, template) and table images."""
+    import numpy as np
+
+    from actcodec.files import write_bytes, write_text
     from actcodec.tables import load_tables
-    from actcodec.tables.image import decoder_image, encoder_image, to_hex
+    from actcodec.tables.image import framed_image, image_of, to_hex
     from actcodec_rtl.generate import FILE_LIST, generate
     from actcodec_rtl.lint import lint as check
 
     loaded = load_tables(tables) if tables else None
-    params = loaded.params if loaded else load_params(codec)
+    params = _build_for(loaded, codec)
     fresh = generate(params, out)
     if loaded:
-        write_text(out / "encoder_tables.hex", to_hex(encoder_image(params, loaded.sites)))
-        write_text(out / "decoder_tables.hex", to_hex(decoder_image(params, loaded.sites)))
+        images = {name: image_of(name, params, loaded.sites) for name in params.directions}
+        for name, image in images.items():
+            write_text(out / f"{name}_tables.hex", to_hex(image))
+        packet = np.concatenate([framed_image(name, image) for name, image in images.items()])
+        write_text(out / "axi_tables.hex", to_hex(packet))
+        write_bytes(out / "axi_tables.bin", packet.tobytes())
     if lint:
         check(out)
     files = (out / FILE_LIST).read_text().split()
@@ -63,16 +85,126 @@ def rtl(
         typer.echo(f"{out}: {len(files)} Verilog files, {state}{', lint clean' if lint else ''}")
 
 
+def _build_for(tables: Tables | None, codec: str | None) -> CodecParams:
+    """The parameters of ``codec``, or those of the tables; ActcodecError where the tables do not fit it."""
+    from actcodec.errors import ActcodecError
+    from actcodec.params import load_params
+
+    if codec is None:
+        return tables.params if tables else load_params("default")
+    params = load_params(codec)
+    problem = params.refuses_tables_of(tables.params) if tables else None
+    if problem:
+        raise ActcodecError("--tables", f"are for a codec with {problem} as {codec} has it; export them for that codec")
+    return params
+
+
+def descriptors(
+    tables: TablesOption,
+    tile: Annotated[str, typer.Option("--tile", metavar="HxW", help="Positions of a tile: height x width.")],
+    halo: Annotated[int, typer.Option("--halo", min=0, help="Neighbours that a tile takes along on every side.")] = 0,
+    stride: Annotated[int, typer.Option("--stride", min=1, help="Only rows and columns that are multiples of it.")] = 1,
+    align: Annotated[
+        int | None, typer.Option("--align", help="Bytes that streams are aligned to; default the DRAM transaction.")
+    ] = None,
+    base: Annotated[int, typer.Option("--base", min=0, help="Byte address of the first stream.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Directory of descriptors.json and .csv.")] = Path(
+        "build/descriptors"
+    ),
+    json_output: JsonOption = False,
+) -> None:
+    """Write what a DMA needs to fetch tiles: addresses and words, and the decoder's job, for every site and plane."""
+    from actcodec.errors import ActcodecError
+    from actcodec.files import write_json, write_text
+    from actcodec.tables import load_tables
+    from actcodec.tables.descriptors import Tiling, all_descriptors, as_csv, as_json
+
+    sides = tile.lower().split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise ActcodecError("descriptors", f"--tile {tile!r} is not HEIGHTxWIDTH")
+    tiling = Tiling(int(sides[0]), int(sides[1]), halo, stride)
+    loaded = load_tables(tables)
+    default = max(loaded.transaction_bytes, loaded.params.word_bytes)
+    found = all_descriptors(loaded, tiling, base, default if align is None else align)
+    content = as_json(loaded, tiling, found)
+    write_json(out / "descriptors.json", content)
+    write_text(out / "descriptors.csv", as_csv(found))
+    if json_output:
+        print_json(content)
+    else:
+        moved = sum(descriptor.words for descriptor in found) * loaded.params.word_bytes
+        typer.echo(f"{out}: {len(found)} descriptors of {len(loaded.sites)} sites, {moved} bytes fetched")
+
+
+def vectors(
+    tables: TablesOption,
+    site: SiteOption,
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="IN.npy", help="Activations uint8 (H, W, C); default random bytes."),
+    ] = None,
+    codec: BuildOption = None,
+    out: Annotated[Path, typer.Option("--out", help="Directory to write.")] = Path("build/vectors"),
+    seed: SeedOption = 0,
+    json_output: JsonOption = False,
+) -> None:
+    """Write a frame of a site for a testbench of your own: table words, inputs, golden outputs, for $readmemh."""
+    import numpy as np
+
+    from actcodec.files import read_array
+    from actcodec.tables import load_tables
+    from actcodec_sim.cosim.vectors import write_vectors
+
+    loaded = load_tables(tables)
+    build = _build_for(loaded, codec)
+    info = loaded.site(site).info
+    if source is None:
+        x = np.random.default_rng(seed).integers(0, 256, (info.height, info.width, info.channels)).astype(np.uint8)
+    else:
+        x = read_array(source)
+    files = write_vectors(out, loaded, site, x, build.directions)
+    if json_output:
+        print_json({"site": site, "files": [str(path) for path in files]})
+    else:
+        typer.echo(f"{out}: {len(files)} files, a frame of {site} for {' and '.join(build.directions)}")
+
+
+def coverage(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULT ...", help="coverage.json of runs, or directories to look for them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("build/coverage.json"),
+    json_output: JsonOption = False,
+) -> None:
+    """Merge the functional coverage of co-simulations and name what none of them did."""
+    from actcodec.files import write_json
+    from actcodec_sim.cosim.coverage import all_bins, merge_files
+
+    merged = merge_files(results)
+    write_json(out, merged.as_json())
+    holes = merged.holes()
+    if json_output:
+        print_json({"runs": len(merged.runs), "bins": len(all_bins()), "holes": [list(hole) for hole in holes]})
+    else:
+        typer.echo(f"{out}: {len(merged.runs)} runs, {len(all_bins()) - len(holes)} of {len(all_bins())} bins")
+        for direction, name in holes:
+            typer.echo(f"hole: {direction}, {name}")
+
+
 def cosim(
     tables: Annotated[Path | None, typer.Option("--tables", help="Directory of tables; real activations.")] = None,
     synthetic: Annotated[
         str | None, typer.Option("--synthetic", help="Instead: random tables and data for this codec configuration.")
     ] = None,
     sim: Annotated[SimulatorName, typer.Option("--sim", help="Simulator.")] = SimulatorName.VERILATOR,
+    codec: BuildOption = None,
     image: Annotated[int, typer.Option(min=0, help="Number of the test image whose activations are used.")] = 0,
     stall: Annotated[
         float, typer.Option(min=0, max=0.95, help="Probability of a stall a cycle and port in the second pass.")
     ] = 0.3,
+    output_stall: Annotated[
+        float | None, typer.Option(min=0, max=0.95, help="That of the output ports, where it is another one.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Directory of results, log and waveform.")] = Path("build/cosim"),
     cache: Annotated[Path, typer.Option(help="Directory of builds, named by their content.")] = Path("build/cache"),
     waves: Annotated[bool, typer.Option(help="Record a waveform.")] = False,
@@ -91,6 +223,8 @@ def cosim(
 
     if (tables is None) == (synthetic is None):
         raise ActcodecError("cosim", "needs either --tables or --synthetic")
+    if synthetic is not None and codec is not None:
+        raise ActcodecError("cosim", "takes --codec with --tables only: --synthetic names the codec")
     if tables is not None:
         from actcodec.activations import stored_activations
         from actcodec.data import load_dataset
@@ -98,6 +232,7 @@ def cosim(
 
         use_threads(1)
         loaded = load_tables(tables)
+        build = _build_for(loaded, codec)
         source = loaded.provenance
         network = open_network(source.network, data_root, checkpoint, source.dataset, sites, tables)
         images = load_dataset(network.dataset, "test", data_root).images
@@ -109,32 +244,44 @@ def cosim(
         from actcodec.params import load_params
         from actcodec.tables.synthetic import synthetic_tables
 
-        loaded = synthetic_tables(seed, load_params(str(synthetic)))
+        build = load_params(str(synthetic))
+        loaded = synthetic_tables(seed, build)
         rng = np.random.default_rng(seed)
         shapes = {s.info.name: (s.info.height, s.info.width, s.info.channels) for s in loaded.sites}
         activations = {name: rng.integers(0, 256, shape).astype(np.uint8) for name, shape in shapes.items()}
     note(f"co-simulating {len(loaded.sites)} sites in {sim.value}; the first build takes a minute")
-    result = cosimulate(loaded, activations, sim.value, cache, out / sim.value, seed=seed, stall=stall, waves=waves)
+    result = cosimulate(
+        loaded,
+        activations,
+        sim.value,
+        cache,
+        out / sim.value,
+        build_params=build,
+        seed=seed,
+        stall=stall,
+        output_stall=output_stall,
+        waves=waves,
+    )
     write_json(out / f"{sim.value}.json", result.as_json())
     if json_output:
         print_json(result.as_json())
     else:
         print_table(
             f"{sim.value}: {result.cycles} cycles in {result.seconds:.1f} s",
-            "site|encode cycles|formula|decode cycles|formula|words/cycle|stalls in/out|stream bytes|agrees",
+            "site|direction|cycles|formula|words/cycle|stalls in/out|stream bytes|agrees",
             [
                 (
                     site.name,
-                    site.encoder.cycles,
-                    site.encoder.cycles_formula,
-                    site.decoder.cycles,
-                    site.decoder.cycles_formula,
-                    site.encoder.words_per_cycle,
-                    f"{site.encoder.input_stalls}/{site.encoder.output_stalls}",
+                    name,
+                    direction.cycles,
+                    direction.cycles_formula,
+                    direction.words_per_cycle,
+                    f"{direction.input_stalls}/{direction.output_stalls}",
                     site.stream_bytes,
-                    site.agrees,
+                    direction.agrees,
                 )
                 for site in result.sites
+                for name, direction in site.directions.items()
             ],
         )
     if not result.agrees:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 TablesOption = Annotated[Path, typer.Option("--tables", help="Directory of tables, as `actcodec export` writes it.")]
+SiteOption = Annotated[str, typer.Option("--site", help="Name of the site.")]
 DataRootOption = Annotated[
     Path | None,
     typer.Option("--data-root", help="Folder with cifar10/ and pretrained/; default $ACTCODEC_DATA."),

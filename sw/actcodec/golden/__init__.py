@@ -1,15 +1,17 @@
 """The golden model: integers, NumPy, no torch. Every other stage is compared with it for equality."""
 
-from actcodec.golden.beats import to_beats
+from actcodec.golden.beats import last_lanes, to_beats, window_beats
 from actcodec.golden.codec import SiteCodec
 from actcodec.golden.container import Container, pack_container, read_container, unpack_container, write_container
 
 __all__ = [
     "Container",
     "SiteCodec",
+    "last_lanes",
     "pack_container",
     "read_container",
     "to_beats",
     "unpack_container",
+    "window_beats",
     "write_container",
 ]

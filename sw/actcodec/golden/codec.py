@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
 from actcodec.golden.kernels import decode_plane, encode_plane
-from actcodec.tables.geometry import Plane
+from actcodec.tables.geometry import Plane, Window
 from actcodec.tables.model import SiteTable
 
 Bytes = NDArray[np.uint8]
@@ -150,8 +150,37 @@ class SiteCodec:
         x = np.empty((1, count, info.channels), dtype=np.uint8)
         flat = np.ascontiguousarray(stream)
         self._decode_into(x, flat, np.array([bit_offset]), part, (stride - 1) * part.position_bits)
-        first, end = info.blocks[part.first_block].channels[0], info.blocks[part.last_block - 1].channels[1]
-        return np.ascontiguousarray(x[0, :, first:end])
+        return np.ascontiguousarray(x[0, :, self._channels(part)])
+
+    def decode_window(self, words: Bytes, window: Window) -> NDArray[np.uint8]:
+        """Activations (rows, count, channels of the plane) of a window, from its words (N, word_bytes) and no others.
+
+        The words of every row (`Window.row_words`) follow one another, wherever in the stream they come from. Raises
+        ActcodecError for a window that is impossible and for another number of words.
+        """
+        info, params = self.site.info, self.site.params
+        where = f"site {info.name}"
+        if not 0 <= window.plane < len(self.site.planes):
+            raise ActcodecError(where, f"plane = {window.plane} is outside 0…{len(self.site.planes) - 1}")
+        for name, least in (("count", 1), ("stride", 1), ("rows", 1), ("offset", 0)):
+            if getattr(window, name) < least:
+                raise ActcodecError(where, f"window with {name} = {getattr(window, name)}, at least {least} expected")
+        if window.offset >= params.word_bits:
+            raise ActcodecError(where, f"window with offset = {window.offset}, a word has {params.word_bits} bits")
+        plane = self.site.planes[window.plane]
+        row_words = window.row_words(plane.position_bits, params.word_bits)
+        expected = (window.rows * row_words, params.word_bytes)
+        if words.dtype != np.uint8 or words.shape != expected:
+            raise ActcodecError(where, f"words are {words.dtype}{list(words.shape)}, expected uint8{list(expected)}")
+        x = np.empty((window.rows, window.count, info.channels), dtype=np.uint8)
+        row_bits = np.arange(window.rows, dtype=np.int64) * (row_words * params.word_bits) + window.offset
+        flat = np.ascontiguousarray(words).reshape(-1)
+        self._decode_into(x, flat, row_bits, plane, (window.stride - 1) * plane.position_bits)
+        return np.ascontiguousarray(x[:, :, self._channels(plane)])
+
+    def _channels(self, plane: Plane) -> slice:
+        blocks = self.site.info.blocks
+        return slice(blocks[plane.first_block].channels[0], blocks[plane.last_block - 1].channels[1])
 
     def _decode_into(
         self, x: NDArray[np.uint8], stream: Bytes, row_bits: NDArray[np.int64], plane: Plane, skip_bits: int

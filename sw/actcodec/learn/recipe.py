@@ -87,6 +87,9 @@ class LearnRecipe(BaseModel):
     """α: weight of the cross entropy to the labels."""
     distillation: float = Field(default=1.0, ge=0)
     """δ: weight of the KL divergence to the uncompressed network's output."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Of the distillation: the higher, the more the small outputs count. A network is sure of the images that it was
+    trained on, and at 1 most of them teach nothing."""
     mixup: float = Field(default=0.0, ge=0)
     """Images of a batch are mixed in pairs, λ·a + (1 − λ)·b with λ ~ Beta(mixup, mixup); 0: not at all. What a network
     says of images that it was trained on is too sure to learn much from."""

@@ -1,6 +1,6 @@
 """Format v1: the frozen integer tables that golden model, RTL and traffic model read."""
 
-from actcodec.tables.geometry import Plane, SiteSizes, transaction_bytes_of
+from actcodec.tables.geometry import Plane, SiteSizes, Window, transaction_bytes_of
 from actcodec.tables.io import digest_of, load_tables, manifest_of, save_tables
 from actcodec.tables.model import Block, Provenance, SiteArrays, SiteInfo, SiteTable, Tables
 
@@ -13,6 +13,7 @@ __all__ = [
     "SiteSizes",
     "SiteTable",
     "Tables",
+    "Window",
     "digest_of",
     "load_tables",
     "manifest_of",

@@ -21,8 +21,9 @@ and t_j the cycle of the operation that takes group j:
     v_n = max(c_n + 1, v_{n−1} + 1, t_{j−1} where n is the first of its group)
     t_j = max(v_{last of j} + 1, cycle after the operation before)
 
-and every other operation takes the cycle after the one before it. The state between two positions is a few small
-differences, so that positions and rows repeat after a few: the sum is exact for any size.
+and every other operation takes the cycle after the one before it. In a window the records of positions that are
+skipped count as padding, and so does the search for the first bit of every row: one cycle. The state between two
+positions is a few small differences, so that positions and rows repeat after a few: the sum is exact for any size.
 """
 
 from __future__ import annotations
@@ -32,14 +33,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeVar
 
-from actcodec.tables.geometry import Plane
+from actcodec.tables.geometry import Plane, Window
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import code_planes, code_records, decoder_operations, encoder_operations, padding
 
-ENCODER_LATENCY = 17
+ENCODER_LATENCY = 18
 """Cycles of start-up and of draining the pipeline, encoder."""
-DECODER_LATENCY = 14
+DECODER_LATENCY = 15
 """Cycles of start-up and of draining the pipeline, decoder."""
+
+WINDOW_LATENCY = DECODER_LATENCY + 3
+"""The same for a window, whose plane is looked up."""
 
 State = TypeVar("State", bound=Hashable)
 
@@ -93,7 +97,7 @@ def _encoder_position(steps: tuple[tuple[int, int], ...], trailing: int, state: 
     return _Coded(state.busy, state.operations + trailing), total
 
 
-def _encoder_plane(site: SiteTable, plane: Plane, state: _Coded) -> tuple[_Coded, int]:
+def _encoder_plane(site: SiteTable, plane: Plane, rows: int, state: _Coded) -> tuple[_Coded, int]:
     found, operations, records = [], 0, iter(code_records(site, plane))
     for operation in encoder_operations(site, plane):
         operations += 1
@@ -109,16 +113,16 @@ def _encoder_plane(site: SiteTable, plane: Plane, state: _Coded) -> tuple[_Coded
         after, cycles = repeat(lambda state: _encoder_position(steps, trailing, state), before, site.info.width)
         return replace(after, busy=after.busy + pads), cycles
 
-    return repeat(row, state, site.info.height)
+    return repeat(row, state, rows)
 
 
-def encode_cycles(site: SiteTable) -> int:
-    """Cycles to encode one image of the site; 0 where it stores nothing, as no word ever leaves."""
+def encode_cycles(site: SiteTable, rows: int | None = None) -> int:
+    """Cycles to encode one image of the site, or a stripe of ``rows``; 0 where nothing is stored, as no word leaves."""
     if not code_planes(site):
         return 0
     state, total = _Coded(0, 0), 0
     for plane in site.planes:
-        state, cycles = _encoder_plane(site, plane, state)
+        state, cycles = _encoder_plane(site, plane, rows or site.info.height, state)
         total += cycles
     return total + state.busy + ENCODER_LATENCY
 
@@ -157,28 +161,49 @@ def _decoder_position(groups: tuple[int, ...], operations: tuple[bool, ...], sta
     return _Unpacked(left - now, cut - now, entered - now, taken - now, pads), now
 
 
-def _decoder_plane(site: SiteTable, plane: Plane, state: _Unpacked) -> tuple[_Unpacked, int]:
-    groups, count = [], 0
+@dataclass(frozen=True)
+class _Walk:
+    """Which positions are decoded: rows and columns, and the unpacker's cycles between columns and between rows."""
+
+    rows: int
+    columns: int
+    between_columns: int
+    between_rows: int
+
+
+def _decoder_plane(site: SiteTable, plane: Plane, walk: _Walk, state: _Unpacked) -> tuple[_Unpacked, int]:
+    counts, count = [], 0
     for record in code_records(site, plane):
         count += 1
         if record.ends:
-            groups.append(count)
+            counts.append(count)
             count = 0
-    takes = tuple(operation.fresh for operation in decoder_operations(site, plane))
-    pads = _padding_cycles(site, plane)
+    groups, takes = tuple(counts), tuple(operation.fresh for operation in decoder_operations(site, plane))
+
+    def position(before: _Unpacked, between: int) -> tuple[_Unpacked, int]:
+        after, cycles = _decoder_position(groups, takes, before)
+        return replace(after, padding=after.padding + between), cycles
 
     def row(before: _Unpacked) -> tuple[_Unpacked, int]:
-        after, cycles = repeat(lambda state: _decoder_position(tuple(groups), takes, state), before, site.info.width)
-        return replace(after, padding=after.padding + pads), cycles
+        state, cycles = repeat(lambda state: position(state, walk.between_columns), before, walk.columns - 1)
+        after, last = position(state, walk.between_rows)
+        return after, cycles + last
 
-    return repeat(row, state, site.info.height)
+    return repeat(row, state, walk.rows)
 
 
-def decode_cycles(site: SiteTable) -> int:
-    """Cycles to decode one image of the site once."""
+def decode_cycles(site: SiteTable, window: Window | None = None) -> int:
+    """Cycles to decode one image of the site once, or a window of it."""
     # A record passes one stage more than an operation before it does anything.
-    state, total = _Unpacked(1, 0, 0, 0, 0), 0
-    for plane in site.planes:
-        state, cycles = _decoder_plane(site, plane, state)
-        total += cycles
-    return total + DECODER_LATENCY
+    if window is None:
+        state, total = _Unpacked(1, 0, 0, 0, 0), 0
+        for plane in site.planes:
+            walk = _Walk(site.info.height, site.info.width, 0, _padding_cycles(site, plane))
+            state, cycles = _decoder_plane(site, plane, walk, state)
+            total += cycles
+        return total + DECODER_LATENCY
+    plane = site.planes[window.plane]
+    skipped = (window.stride - 1) * len(code_records(site, plane))
+    # The place of the first bit is looked up before every row, in a cycle of the unpacker's.
+    walk = _Walk(window.rows, window.count, skipped, 1)
+    return _decoder_plane(site, plane, walk, _Unpacked(1, 0, 0, 0, 1))[1] + WINDOW_LATENCY

@@ -31,6 +31,42 @@ class Plane:
         """Bits between the last code of a row and the start of the next: pitch − W·B."""
         return self.pitch_bits - width * self.position_bits
 
+    def position_bit(self, y: int, x: int) -> int:
+        """Bit of the stream at which position (y, x) begins."""
+        return self.base_bits + y * self.pitch_bits + x * self.position_bits
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some positions of some rows of a plane, as the decoder is asked for them.
+
+    ``rows`` rows of ``count`` positions each, every ``stride``-th of the stream. Of every row the decoder gets the
+    words from the one that holds the first bit wanted to the one that holds the last, and no others: the first bit
+    lies ``offset`` bits behind the beginning of its word. The words of a row begin a word, whichever rows they are.
+    """
+
+    plane: int
+    offset: int
+    count: int
+    stride: int = 1
+    rows: int = 1
+
+    @staticmethod
+    def at(
+        planes: Sequence[Plane], plane: int, x: int, count: int, *, word_bits: int, stride: int = 1, rows: int = 1
+    ) -> Window:
+        """The window of a site's plane that begins in column x; its offset is the same in every row."""
+        return Window(plane, planes[plane].position_bit(0, x) % word_bits, count, stride, rows)
+
+    @property
+    def span(self) -> int:
+        """Positions of the stream from the first one wanted to the last, both included."""
+        return (self.count - 1) * self.stride + 1
+
+    def row_words(self, position_bits: int, word_bits: int) -> int:
+        """Words of each row, for positions of ``position_bits`` bits; none where nothing is stored."""
+        return -(-(self.offset + self.span * position_bits) // word_bits) if position_bits else 0
+
 
 @dataclass(frozen=True)
 class SiteSizes:

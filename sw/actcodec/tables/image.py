@@ -2,7 +2,13 @@
 
 An image is a list of *sections*. A section is one header word (memory number in bits 0…7, first entry in
 bits 8…31, number of entries in bits 32…63) and then its entries, each in ⌈entry bits / word_bits⌉ words, least
-significant word first. Entries lie in the memories in the order in which the schedule uses them.
+significant word first. Entries lie in the memories in the order in which the schedule uses them. Addresses and
+pointers count from the beginning of a bank, so that an image runs from the bank that it is loaded to, and it is all
+that the bank holds: the sites of the image loaded before it are no longer known. One section holds all its sites.
+
+The AXI shell takes the images of both directions through one port: *framed*, one header word before the image
+(the letters ACT in bits 0…23, direction in bits 24…27, bank in bits 28…31, number of words that follow in
+bits 32…63).
 """
 
 from __future__ import annotations
@@ -15,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
-from actcodec.params import CodecParams
-from actcodec.tables.model import SiteTable
+from actcodec.params import CodecParams, Direction
+from actcodec.tables.model import SiteTable, Tables
 from actcodec.tables.program import (
     CodeRecord,
     Operation,
@@ -29,12 +35,31 @@ from actcodec.tables.program import (
 )
 from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, encoder_records
 
-LAYOUT = 2
+LAYOUT = 4
 """Version of the memories' layout; counts up whenever the same tables give another image."""
+
+IMAGE_DIRECTIONS: tuple[Direction, ...] = ("encoder", "decoder")
+"""Directions by their number in the header of a framed image."""
+IMAGE_MAGIC = int.from_bytes(b"ACT", "little")
+IMAGE_MAGIC_BITS = 24
+IMAGE_DIRECTION_BITS = 4
+IMAGE_BANK_BITS = 4
+IMAGE_COUNT_BITS = 32
 
 HEADER_MEMORY_BITS = 8
 HEADER_FIRST_BITS = 24
 HEADER_COUNT_BITS = 32
+
+Image = NDArray[np.uint8]
+"""Words of a table stream, (N, word_bytes), little endian."""
+
+
+@dataclass(frozen=True)
+class SiteImages:
+    """The images of one site for both directions."""
+
+    encoder: Image
+    decoder: Image
 
 
 @dataclass
@@ -42,21 +67,27 @@ class _Filler:
     """Entries of every memory of one direction, appended site by site."""
 
     records: dict[str, Record]
+    first_site: int = 0
+    share: int = 1
+    """Only the first 1/share of every memory is filled."""
     entries: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.entries = {name: [] for name in self.records}
+
+    def first_entry(self, memory: str) -> int:
+        """Place of the first entry of a memory."""
+        return self.first_site if memory == "site" else 0
 
     def next_entry(self, memory: str, count: int = 1) -> int:
         """Place of the next entry of a memory, after checking that ``count`` more fit.
 
         A pointer to no entries at all (``count`` = 0) stays inside the memory, so that it fits its field.
         """
-        used, depth = len(self.entries[memory]), self.records[memory].depth
+        used, depth = self.first_entry(memory) + len(self.entries[memory]), self.records[memory].depth // self.share
         if used + count > depth:
-            raise ActcodecError(
-                "tables", f"{used + count} entries of memory {memory!r} exceed the codec's depth {depth}"
-            )
+            limit = f"the codec's depth {depth}" if self.share == 1 else f"a bank's {depth}"
+            raise ActcodecError("tables", f"{used + count} entries of memory {memory!r} exceed {limit}")
         return min(used, depth - 1)
 
     def add(self, memory: str, **values: int | Sequence[int]) -> None:
@@ -138,7 +169,7 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
     exact = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
     bias = np.array([_wrap(int(b), site.params.acc_bits) for b in exact])
     for number, plane in enumerate(site.planes):
-        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1)
+        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1, last_lane=0)
     _add_code_planes(
         fill,
         site,
@@ -152,7 +183,12 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
 
 def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
     lanes, info, arrays = site.params.lanes, site.info, site.arrays
-    fill.add("site", **_site_values(fill, site))
+    fill.add("site", **_site_values(fill, site), last_plane=len(site.planes) - 1)
+    code_plane = fill.next_entry("code_plane", len(code_planes(site)))
+    for plane in site.planes:
+        coded = plane.position_bits > 0
+        fill.add("window", code_plane=code_plane if coded else 0, coded=int(coded))
+        code_plane += coded
     for number, plane in enumerate(site.planes):
         beats = decoder_beats(site, plane)
         first_beat = fill.next_entry("beat", len(beats))
@@ -165,6 +201,7 @@ def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
                 zero=info.zero,
                 low=info.low,
                 high=info.high,
+                last_lane=len(channels) - 1,
             )
     _add_code_planes(
         fill,
@@ -177,42 +214,77 @@ def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
     )
 
 
-def _words(fill: _Filler, params: CodecParams) -> NDArray[np.uint8]:
+def _words(fill: _Filler, params: CodecParams) -> Image:
     """Sections of all memories that have entries, as (words, word_bytes)."""
     content: list[bytes] = []
     for number, (name, record) in enumerate(fill.records.items()):
         entries = fill.entries[name]
         if not entries:
             continue
-        header = number | len(entries) << (HEADER_MEMORY_BITS + HEADER_FIRST_BITS)
+        header = number | fill.first_entry(name) << HEADER_MEMORY_BITS
+        header |= len(entries) << (HEADER_MEMORY_BITS + HEADER_FIRST_BITS)
         content.append(header.to_bytes(params.word_bytes, "little"))
         size = record.words(params.word_bits) * params.word_bytes
         content += [entry.to_bytes(size, "little") for entry in entries]
     return np.frombuffer(b"".join(content), dtype=np.uint8).reshape(-1, params.word_bytes)
 
 
-def encoder_image(params: CodecParams, sites: Sequence[SiteTable]) -> NDArray[np.uint8]:
-    """Words (N, word_bytes), little endian, that load the encoder with these sites, numbered as given.
+def encoder_image(params: CodecParams, sites: Sequence[SiteTable]) -> Image:
+    """Words that load the encoder with these sites, numbered as given.
 
     Raises ActcodecError where they do not fit the codec's memories.
     """
-    fill = _Filler(encoder_records(params))
-    for site in sites:
-        _fill_encoder(fill, site)
-    return _words(fill, params)
+    return _image(_Filler(encoder_records(params)), _fill_encoder, params, sites)
 
 
-def decoder_image(params: CodecParams, sites: Sequence[SiteTable]) -> NDArray[np.uint8]:
-    """Words (N, word_bytes), little endian, that load the decoder with these sites, numbered as given.
+def decoder_image(params: CodecParams, sites: Sequence[SiteTable]) -> Image:
+    """Words that load the decoder with these sites, numbered as given.
 
     Raises ActcodecError where they do not fit the codec's memories.
     """
-    fill = _Filler(decoder_records(params))
+    return _image(_Filler(decoder_records(params)), _fill_decoder, params, sites)
+
+
+def site_image(tables: Tables, site: str, number: int | None = None) -> SiteImages:
+    """Images of the site of that name alone, which fit any bank and can be loaded while tables in the other are used.
+
+    ``number`` is the one that jobs call it by; None: its place in the tables. Raises ActcodecError for a name that is
+    not there and where the site or its number does not fit a bank.
+    """
+    table, params = tables.site(site), tables.params
+    if number is None:
+        number = tables.sites.index(table)
+    images = []
+    for records, fill in ((encoder_records(params), _fill_encoder), (decoder_records(params), _fill_decoder)):
+        images.append(_image(_Filler(records, number, params.banks), fill, params, [table]))
+    return SiteImages(*images)
+
+
+def _image(
+    filler: _Filler, fill: Callable[[_Filler, SiteTable], None], params: CodecParams, sites: Sequence[SiteTable]
+) -> Image:
     for site in sites:
-        _fill_decoder(fill, site)
-    return _words(fill, params)
+        fill(filler, site)
+    return _words(filler, params)
 
 
-def to_hex(image: NDArray[np.uint8]) -> str:
+def image_of(direction: Direction, params: CodecParams, sites: Sequence[SiteTable]) -> Image:
+    """The image of a direction; as `encoder_image` and `decoder_image`."""
+    return (encoder_image if direction == "encoder" else decoder_image)(params, sites)
+
+
+def framed_image(direction: Direction, image: Image, bank: int = 0) -> Image:
+    """The words (N, word_bytes) of a direction's image behind the header that the AXI shell wants before it."""
+    header = (
+        IMAGE_MAGIC
+        | IMAGE_DIRECTIONS.index(direction) << IMAGE_MAGIC_BITS
+        | bank << (IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS)
+        | len(image) << (IMAGE_MAGIC_BITS + IMAGE_DIRECTION_BITS + IMAGE_BANK_BITS)
+    )
+    first = np.frombuffer(header.to_bytes(image.shape[1], "little"), dtype=np.uint8)
+    return np.concatenate([first[None], image])
+
+
+def to_hex(image: Image) -> str:
     """The image as text for Verilog's $readmemh: one word a line, most significant digit first."""
     return "".join(word[::-1].tobytes().hex() + "\n" for word in image)

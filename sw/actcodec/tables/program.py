@@ -15,7 +15,7 @@ record stores at least one bit. The records of a step (a group) follow one anoth
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,8 @@ class Operation:
     """Diagonal only: which ``codes`` lanes of the beat."""
     step: int = 0
     """Decoder: beat of the position that is computed."""
+    last_lane: int = 0
+    """Encoder: last lane of the beat that holds a channel."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,11 @@ def _diagonal_entries(array: Matrix, start: int, part: _Part) -> Matrix:
     return np.array([0 if k is None else array[k, k - start] for k in part.slots], dtype=np.int8)
 
 
+def _last_lane(channels: int, beat: int, lanes: int) -> int:
+    """The last lane that holds a channel in a beat of a block of ``channels``."""
+    return min(lanes, channels - beat * lanes) - 1
+
+
 def encoder_operations(site: SiteTable, plane: Plane) -> list[Operation]:
     """Operations of one position of a plane, in order."""
     rows, lanes = site.params.rows, site.params.lanes
@@ -136,9 +143,8 @@ def encoder_operations(site: SiteTable, plane: Plane) -> list[Operation]:
             for part in _parts(site, j):
                 if part.stored or part.part == 0:
                     matrix = _diagonal_matrix(site.params, part, _diagonal_entries(site.arrays.P, c0, part))
-                    found.append(
-                        Operation(part.beat, part.part == 0, True, part.stored, matrix, diagonal=True, part=part.part)
-                    )
+                    operation = Operation(part.beat, part.part == 0, True, part.stored, matrix, True, part.part)
+                    found.append(replace(operation, last_lane=_last_lane(c1 - c0, part.beat, lanes)))
             continue
         kept = _kept(site, j)
         matrix = _padded(site.arrays.P[kept, : c1 - c0], rows, lanes)
@@ -149,7 +155,8 @@ def encoder_operations(site: SiteTable, plane: Plane) -> list[Operation]:
         for part_of, order in zip(cut, _fresh_order(_needed(cut), beats), strict=True):
             for place, (i, fresh) in enumerate(order):
                 last = bool(kept.size) and place == len(order) - 1
-                found.append(Operation(i, fresh, place == 0, last, np.ascontiguousarray(part_of[:, i])))
+                entries = np.ascontiguousarray(part_of[:, i])
+                found.append(Operation(i, fresh, place == 0, last, entries, last_lane=_last_lane(c1 - c0, i, lanes)))
     return found
 
 

@@ -94,10 +94,11 @@ def _plane_record(p: CodecParams, depth: int, *padding: Field) -> tuple[Field, .
     return (Field("first", bits_for(depth - 1)), Field("last", bits_for(depth - 1)), Field("final", 1), *padding)
 
 
-def _site_record(p: CodecParams) -> Record:
+def _site_record(p: CodecParams, *more: Field) -> Record:
     """Where a site's planes begin, on the side of the MAC array and on that of the codes, and its extent.
 
-    ``coded`` is 0 where the site stores nothing and has no plane on the codes' side.
+    ``coded`` is 0 where the site stores nothing and has no plane on the codes' side. Pointers, here and in the other
+    records, count from the beginning of the bank.
     """
     plane, side = bits_for(p.plane_depth - 1), bits_for(p.max_side - 1)
     fields = (
@@ -106,6 +107,7 @@ def _site_record(p: CodecParams) -> Record:
         Field("coded", 1),
         Field("last_x", side),
         Field("last_y", side),
+        *more,
     )
     return Record("site", p.max_sites, fields)
 
@@ -136,7 +138,11 @@ def encoder_records(p: CodecParams) -> dict[str, Record]:
     records = (
         _site_record(p),
         Record("plane", p.plane_depth, _plane_record(p, p.coefficient_depth)),
-        Record("operation", p.coefficient_depth, _operation_fields(p, p.beats_per_block - 1)),
+        Record(
+            "operation",
+            p.coefficient_depth,
+            (*_operation_fields(p, p.beats_per_block - 1), Field("last_lane", bits_for(p.lanes - 1))),
+        ),
         _code_plane_record(p),
         Record(
             "code",
@@ -155,9 +161,9 @@ def encoder_records(p: CodecParams) -> dict[str, Record]:
 @lru_cache(maxsize=32)
 def decoder_records(p: CodecParams) -> dict[str, Record]:
     """Memories of the decoder by name; a memory's number on the table stream is its place in this dict."""
-    codes = p.codes_per_cycle
+    codes, plane = p.codes_per_cycle, bits_for(p.plane_depth - 1)
     records = (
-        _site_record(p),
+        _site_record(p, Field("last_plane", plane)),
         Record("plane", p.plane_depth, _plane_record(p, p.coefficient_depth)),
         Record(
             "operation",
@@ -184,7 +190,10 @@ def decoder_records(p: CodecParams) -> dict[str, Record]:
                 Field("zero", ACTIVATION_BITS),
                 Field("low", ACTIVATION_BITS),
                 Field("high", ACTIVATION_BITS),
+                Field("last_lane", bits_for(p.lanes - 1)),
             ),
         ),
+        # Where the codes of a plane lie, for windows: planes that store nothing have none.
+        Record("window", p.plane_depth, (Field("code_plane", plane), Field("coded", 1))),
     )
     return {record.name: record for record in records}

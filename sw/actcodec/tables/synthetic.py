@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import numpy as np
 
 from actcodec.params import MAX_LEFT_SHIFT, MAX_WIDTH, CodecParams, Order, Transform
@@ -19,16 +22,19 @@ def synthetic_site(
     align_bits: int | None = None,
     keep: float = 0.75,
     max_width: int = MAX_WIDTH,
+    block_sizes: Sequence[int] | None = None,
 ) -> SiteTable:
     """A site of (H, W, C) = ``shape`` with random integers: all widths 0…``max_width``, K ≤ C in every block.
 
+    ``block_sizes`` are the channels of every block; full blocks, the last one smaller, where none are given.
     ``keep`` is the expected share K/C of project sites. Shifts are such that codes and outputs use their range.
     """
     height, width, channels = shape
     diagonal = transform != "project"
     blocks: list[Block] = []
-    for c0 in range(0, channels, params.block):
-        size = min(params.block, channels - c0)
+    if block_sizes is None:
+        block_sizes = [min(params.block, channels - c0) for c0 in range(0, channels, params.block)]
+    for c0, size in zip(accumulate(block_sizes, initial=0), block_sizes, strict=False):
         count = size if diagonal else int(rng.binomial(size, keep))
         k0 = blocks[-1].coefficients[1] if blocks else 0
         blocks.append(Block(channels=(c0, c0 + size), coefficients=(k0, k0 + count)))
@@ -54,7 +60,7 @@ def synthetic_site(
     low, high = (zero, 255) if rng.integers(2) else (0, max(zero, 200))
     if transform == "bypass":
         rows = np.arange(channels)
-        place = rows % params.block
+        place = np.concatenate([np.arange(size) for size in block_sizes])
         P[rows, place], R[rows, place] = 1, 1
         widths[:], shift[:], left_shift[:] = MAX_WIDTH, 0, 0
         bias[:], bias_out[:], output_shift = zero, -zero, 0

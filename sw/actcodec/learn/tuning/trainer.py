@@ -158,7 +158,7 @@ class _Run:
             if recipe.distillation:
                 with torch.no_grad():
                     reference = self._teacher(x).float()
-                loss = loss + recipe.distillation * kl_divergence(reference, logits).mean()
+                loss = loss + recipe.distillation * kl_divergence(reference, logits, recipe.temperature).mean()
             if recipe.cross_entropy:
                 loss = loss + recipe.cross_entropy * functional.cross_entropy(logits, y)
         return loss

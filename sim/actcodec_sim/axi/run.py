@@ -1,0 +1,65 @@
+"""One simulation of the shell: job, build, run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actcodec.files import atomic_directory
+from actcodec.params import CodecParams
+from actcodec.tables import Tables
+from actcodec.tables.cycles import decode_cycles, encode_cycles
+from actcodec.tables.descriptors import Tiling
+from actcodec_rtl.generate import AXI_PORTS_FILE, REGISTERS_FILE, generate
+from actcodec_sim.axi.cases import JOB_VARIABLE, REGISTERS_VARIABLE
+from actcodec_sim.axi.job import write_job
+from actcodec_sim.cosim.run import rtl_folder
+from actcodec_sim.cosim.simulators import Simulator, build, run
+
+TESTBENCH = "actcodec_sim.axi.testbench"
+START_SECONDS = 240
+SLOWEST_CYCLES_PER_SECOND = 50
+
+
+def simulate_axi(
+    tables: Tables,
+    activations: Mapping[str, NDArray[np.uint8]],
+    simulator: Simulator,
+    cache: Path,
+    job: Path,
+    *,
+    seed: int = 0,
+    pause: float = 0.3,
+    sites: Sequence[int] | None = None,
+    tiling: Tiling | None = None,
+    tests: str | None = None,
+) -> None:
+    """Run the shell's tests on one image of ``sites`` (numbers; None: all), ``activations[name]`` uint8 (H, W, C).
+
+    ``pause`` is the probability of a pause a cycle of each of the five streams; with ``tiling`` all tiles of these
+    sites are decoded as windows, too; ``tests`` is a regular expression of their names. ``cache`` keeps RTL and builds,
+    ``job`` gets inputs and log. Raises ActcodecError where anything differs from the golden model or a check fails.
+    """
+    numbers = list(range(len(tables.sites))) if sites is None else list(sites)
+    with atomic_directory(job) as empty:
+        write_job(empty, tables, activations, seed, pause, numbers, tiling)
+    cycles = sum(encode_cycles(tables.sites[n]) + decode_cycles(tables.sites[n]) for n in numbers)
+    limit_s = START_SECONDS + int(8 * cycles / (1 - pause)) // SLOWEST_CYCLES_PER_SECOND
+    run_job(tables.params, simulator, cache, job, limit_s, tests)
+
+
+def run_job(
+    params: CodecParams, simulator: Simulator, cache: Path, job: Path, limit_s: int, tests: str | None = None
+) -> None:
+    """Run a job that `write_job` has written on the shell of these parameters; see `simulate_axi`."""
+    cache, job = cache.resolve(), job.resolve()
+    rtl = rtl_folder(cache, params)
+    generate(params, rtl)
+    folder = build(simulator, rtl, cache, ports_file=AXI_PORTS_FILE)
+    variables = {JOB_VARIABLE: str(job), REGISTERS_VARIABLE: str(rtl / REGISTERS_FILE)}
+    if tests:
+        variables["COCOTB_TEST_FILTER"] = tests
+    run(simulator, rtl, folder, job, variables, limit_s=limit_s, ports_file=AXI_PORTS_FILE, testbench=TESTBENCH)

@@ -1,0 +1,20 @@
+"""The functional coverage of the co-simulations that a session ran, merged when it ends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from actcodec.files import write_json
+from actcodec_sim.cosim.coverage import COVERAGE_FILE, merge_files
+
+MERGED = Path(__file__).parents[2] / "build" / COVERAGE_FILE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def merged_coverage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every co-simulation leaves its coverage in its job's folder; build/coverage.json gets the sum."""
+    yield
+    found = sorted(tmp_path_factory.getbasetemp().rglob(COVERAGE_FILE))
+    if found:
+        write_json(MERGED, merge_files(found).as_json())
