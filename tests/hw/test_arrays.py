@@ -11,7 +11,7 @@ from actcodec.tables.records import decoder_records, encoder_records
 from actcodec_rtl.decoder_array import DecoderArray
 from actcodec_rtl.encoder_array import EncoderArray
 from actcodec_rtl.layouts import channels_layout, sums_layout, values_layout
-from support.blocks import STALLS, Beside, Watch, packed
+from support.blocks import STALLS, Beside, Watch, WithMultipliers, packed
 from support.frames import ODD_BUILDS
 from support.streams import Bench, Sink, Source, simulate
 
@@ -31,11 +31,16 @@ class Work:
         self.rng, self.params, self.decoder = rng, p, decoder
         self.record = (decoder_records if decoder else encoder_records)(p)["operation"]
         self.operations: list[int] = []
+        """Records, above each the bits of ``closes`` and, in the decoder, of ``bank``."""
         self.closes: list[int] = []
+        """Of every result."""
+        self.last_lanes: list[int] = []
+        """Of every beat."""
         self.inputs: list[list[int]] = []
         self.results: list[dict[int, int]] = []
         """Sum by slot or lane, where it means anything."""
-        self.steps: list[int] = []
+        self.addresses: list[int] = []
+        """Of every result's record of the beat, its bank included."""
         for _ in range(25):
             if rng.random() < 0.5:
                 self.dense()
@@ -55,15 +60,21 @@ class Work:
         return [[self.rng.randint(-128, 127) for _ in range(self.params.lanes)] for _ in range(self.params.rows)]
 
     def put(self, matrix: Matrix, **fields: int) -> None:
+        p, closes, bank = self.params, 0, self.rng.randrange(self.params.banks)
         if self.decoder:
-            fields["step"] = self.rng.randrange(self.params.step_depth)
+            # A power of two, so that a bank is its upper half.
+            fields["step"] = self.rng.randrange(p.step_depth)
             if fields["last"]:
-                self.steps.append(fields["step"])
+                self.addresses.append(fields["step"] ^ bank * p.step_depth // 2)
+        else:
+            fields["last_lane"] = self.rng.randrange(p.lanes)
+            if fields["fresh"]:
+                self.last_lanes.append(fields["last_lane"])
         if fields["last"]:
-            self.closes.append(self.rng.getrandbits(1))
-        closes = self.closes[-1] if fields["last"] else 0
+            closes = self.rng.getrandbits(1)
+            self.closes.append(closes)
         bits = self.record.pack({**fields, "matrix": [entry for row in matrix for entry in row]})
-        self.operations.append(closes | bits << 1 if self.decoder else bits)
+        self.operations.append(bits | (closes | bank << 1 if self.decoder else closes) << self.record.bits)
 
     def dense(self) -> None:
         """Some steps that use inputs of a block, the first time fresh."""
@@ -111,14 +122,25 @@ class Work:
 @pytest.mark.parametrize("params", BUILDS, ids=lambda p: f"{p.lanes}x{p.rows} of {p.block}, {p.codes_per_cycle} codes")
 @pytest.mark.parametrize(("input_stall", "output_stall"), STALLS)
 def test_the_encoders_sums(params: CodecParams, input_stall: float, output_stall: float) -> None:
-    work, dut = Work(random.Random(1), params, decoder=False), EncoderArray(params)
+    work = Work(random.Random(1), params, decoder=False)
+    dut = Beside(WithMultipliers(EncoderArray(params), params, "encoder"), "operation", "closes")
 
     async def testbench(ctx: SimulatorContext) -> None:
         beats = [packed(dut.i.payload.shape(), values) for values in work.inputs]
-        operations = Source(dut.operation, work.operations, input_stall)
+        operations = Source(dut.stream, work.operations, input_stall)
         sink = Sink(dut.o, output_stall)
-        bench = Bench(ctx, operations, Source(dut.i, beats, input_stall, seed=1), sink)
+        last_lanes: list[int] = []
+        ends = 0
+
+        def look(ctx: SimulatorContext) -> None:
+            nonlocal ends
+            ends += ctx.get(dut.ends)
+            if ctx.get(dut.i.valid) and ctx.get(dut.i.ready):
+                last_lanes.append(ctx.get(dut.last_lane))
+
+        bench = Bench(ctx, operations, Source(dut.i, beats, input_stall, seed=1), sink, Watch(look))
         await bench.until(lambda: len(sink.taken) >= len(work.results))
+        assert last_lanes == work.last_lanes and ends == sum(work.closes)
         for raw, result in zip(sink.taken, work.results, strict=True):
             sums: Any = sums_layout(params).from_bits(raw)
             assert {slot: sums[slot] for slot in result} == result
@@ -135,15 +157,12 @@ def test_the_decoders_sums_come_with_the_address_of_their_beat(
     params: CodecParams, input_stall: float, output_stall: float
 ) -> None:
     work = Work(random.Random(2), params, decoder=True)
-    array = DecoderArray(params)
-    dut = Beside(array, "operation", "closes")
+    array = WithMultipliers(DecoderArray(params), params, "decoder")
+    dut = Beside(array, "operation", "closes", "bank")
 
     async def testbench(ctx: SimulatorContext) -> None:
-        width = dut.payload_bits
-        # `Beside` has what is beside the payload above it.
-        both = [bits >> 1 | (bits & 1) << width for bits in work.operations]
         groups = [packed(values_layout(params), values) for values in work.inputs]
-        operations = Source(dut.stream, both, input_stall)
+        operations = Source(dut.stream, work.operations, input_stall)
         sink = Sink(array.o, output_stall)
         read, registered = [-1], [-1]
         addresses: list[int] = []
@@ -158,13 +177,13 @@ def test_the_decoders_sums_come_with_the_address_of_their_beat(
 
         bench = Bench(ctx, operations, Source(array.i, groups, input_stall, seed=1), sink, Watch(look))
         await bench.until(lambda: len(sink.taken) >= len(work.results))
-        assert read[1:] == addresses == work.steps
+        assert read[1:] == addresses == work.addresses
         for raw, result, closes in zip(sink.taken, work.results, work.closes, strict=True):
             channels: Any = channels_layout(params).from_bits(raw)
             assert {lane: channels.acc[lane] for lane in result} == result
             assert channels.last == closes
         if not input_stall + output_stall:
-            assert operations.taken_at == list(range(len(both)))
+            assert operations.taken_at == list(range(len(work.operations)))
             assert sink.taken_at[-1] - operations.taken_at[-1] == DecoderArray.LATENCY
 
     simulate(dut, testbench)

@@ -115,6 +115,7 @@ def test_a_beat_is_completed_with_its_record(input_stall: float, output_stall: f
     for _ in range(100):
         acc, bias = ([accumulator(rng, params) for _ in range(params.lanes)] for _ in range(2))
         site = {"shift": rng.randint(0, MAX_SHIFT), **{name: rng.randrange(256) for name in ("zero", "low", "high")}}
+        site["last_lane"] = rng.randrange(params.lanes)
         last = rng.getrandbits(1)
         given = packed(channels_layout(params), {"acc": acc, "last": last})
         beats.append(given | record.pack({"bias": bias, **site}) << len(dut.sums))
@@ -139,10 +140,11 @@ def test_accumulators_are_restored_to_activations(input_stall: float, output_sta
         acc = [accumulator(rng, params) for _ in range(params.lanes)]
         low, zero, high = sorted(rng.choice([0, 255, rng.randrange(256)]) for _ in range(3))
         zero, shift, last = rng.choice([low, zero]), rng.randint(0, MAX_SHIFT), rng.getrandbits(1)
-        given = {"acc": acc, "shift": shift, "zero": zero, "low": low, "high": high, "last": last}
+        ends = {"last_lane": rng.randrange(params.lanes), "last": last}
+        given = {"acc": acc, "shift": shift, "zero": zero, "low": low, "high": high, **ends}
         beats.append(packed(restored_layout(params), given))
         restored = [int(requantize_activation(a, shift, zero, low, high)) for a in acc]
-        expected.append(packed(beat_layout(params), {"data": restored, "last": last}))
+        expected.append(packed(beat_layout(params), {"data": restored, **ends}))
 
     async def testbench(ctx: SimulatorContext) -> None:
         source, sink = Source(dut.i, beats, input_stall), Sink(dut.o, output_stall)

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Const, Elaboratable, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value
+from amaranth.lib.wiring import connect
 from amaranth.sim import SimulatorContext
+
+from actcodec.params import CodecParams, Direction
+from actcodec_rtl.multipliers import Multipliers
 
 STALLS = [(0.0, 0.0), (0.5, 0.0), (0.0, 0.6), (0.4, 0.4)]
 """Of inputs and of the output."""
@@ -32,16 +36,33 @@ class Watch:
         """Nothing is remembered."""
 
 
-class Beside(Elaboratable):
-    """A block one of whose streams has a port beside it, valid with the stream's payload: both as one ``stream``.
+class WithMultipliers(Elaboratable):
+    """A MAC array with the multipliers of its direction, which are outside of it. Attributes are the array's."""
 
-    The port's bits lie above the payload's. Other attributes are the block's.
+    def __init__(self, array: Any, params: CodecParams, direction: Direction) -> None:
+        self.array, self._multipliers = array, Multipliers(params, direction)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.array, name)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.array, m.submodules.multipliers = self.array, self._multipliers
+        connect(m, self.array.multipliers, self._multipliers.array)
+        return m
+
+
+class Beside(Elaboratable):
+    """A block one of whose streams has ports beside it, valid with the stream's payload: all as one ``stream``.
+
+    The ports' bits lie above the payload's, in their order. Other attributes are the block's.
     """
 
-    def __init__(self, block: Any, stream: str, port: str) -> None:
+    def __init__(self, block: Any, stream: str, *ports: str) -> None:
         self.block, driven = block, getattr(block, stream)
-        self._payload, self._port = Value.cast(driven.payload), Value.cast(getattr(block, port))
-        together = Signal(len(self._payload) + len(self._port))
+        self._payload = Value.cast(driven.payload)
+        self._ports = Cat(Value.cast(getattr(block, port)) for port in ports)
+        together = Signal(len(self._payload) + len(self._ports))
         self.stream = SimpleNamespace(payload=together, valid=driven.valid, ready=driven.ready)
         self.payload_bits = len(self._payload)
 
@@ -52,5 +73,5 @@ class Beside(Elaboratable):
         m = Module()
         m.submodules.block = self.block
         together, bits = self.stream.payload, self.payload_bits
-        m.d.comb += [self._payload.eq(together[:bits]), self._port.eq(together[bits:])]
+        m.d.comb += [self._payload.eq(together[:bits]), self._ports.eq(together[bits:])]
         return m
