@@ -15,7 +15,7 @@ from actcodec_rtl.encoder_array import EncoderArray
 from actcodec_rtl.encoder_bias import EncoderBias
 from actcodec_rtl.frame_guard import FrameGuard
 from actcodec_rtl.interface import direction_ports
-from actcodec_rtl.layouts import beat_layout, word_layout
+from actcodec_rtl.layouts import beat_layout, sums_layout, word_layout
 from actcodec_rtl.multipliers import Multipliers, shared_members
 from actcodec_rtl.packer import Packer
 from actcodec_rtl.quantizer import Quantizer
@@ -58,6 +58,8 @@ class Encoder(Block):
         m.submodules.skid_in = skid_in = SkidBuffer(beat_layout(p))
         m.submodules.guard = guard = FrameGuard(beat_layout(p))
         m.submodules.array = array = EncoderArray(p)
+        # What the results wait for is far away: the array is told by a register.
+        m.submodules.sums = sums = SkidBuffer(sums_layout(p))
         m.submodules.bias = bias = EncoderBias(p)
         m.submodules.quantizer = quantizer = Quantizer(p)
         m.submodules.packer = packer = Packer(p)
@@ -92,7 +94,8 @@ class Encoder(Block):
         ]
         connect(m, wiring.flipped(self.i), skid_in.i)
         connect(m, skid_in.o, guard.i)
-        connect(m, array.o, bias.i)
+        connect(m, array.o, sums.i)
+        connect(m, sums.o, bias.i)
         connect(m, code_walker.o, bias.step)
         connect(m, bias.o, quantizer.i)
         connect(m, quantizer.o, packer.i)

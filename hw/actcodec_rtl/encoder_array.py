@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Array, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
@@ -25,11 +27,11 @@ class EncoderArray(Block):
     beside the operation: the frame's last one, and ``ends``, strobe: that is done; ``o``, stream of `sums_layout`, one
     for every operation marked ``last``; ``multipliers``, which are outside.
 
-    One operation a cycle, in five stages: operation, operands, products, sums over the lanes, accumulators.
-    They stand still while a result is not taken.
+    One operation a cycle, in six stages: operation, operands, products, sums over some lanes each, over all lanes,
+    accumulators. They stand still while a result is not taken.
     """
 
-    LATENCY = 5
+    LATENCY = 6
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
@@ -77,21 +79,35 @@ class EncoderArray(Block):
             ]
         product = [[self.multipliers.products[r * lanes + lane] for lane in range(lanes)] for r in range(rows)]
 
+        # A diagonal operation has one product a slot: it passes as the first of the partial sums, the others being 0.
+        partial, partial_valid = register(control, "partial"), Signal()
+        together = 1 << -(-bits_for(lanes - 1) // 2)
+        parts: list[list[Any]] = []
+        for slot in range(p.slots):
+            groups = [product[slot][n : n + together] for n in range(0, lanes, together)] if slot < rows else [[]]
+            parts.append(
+                [
+                    register(signed(product_bits + bits_for(len(group))), f"partial_{slot}_{number}")
+                    for number, group in enumerate(groups)
+                ]
+            )
+            own = Array(product[0][part * codes + slot] for part in range(p.parts_per_beat)) if slot < codes else None
+            for number, (total, group) in enumerate(zip(parts[slot], groups, strict=True)):
+                alone: Any = own[multiply.part] if own is not None and number == 0 else 0
+                dense = sum(group[1:], group[0]) if group else alone
+                with m.If(advance):
+                    m.d.sync += total.eq(dense if own is None else Mux(multiply.diagonal, alone, dense))
+
         add, add_valid = register(control, "add"), Signal()
         sums = [register(signed(product_bits + bits_for(lanes)), f"sum_{slot}") for slot in range(p.slots)]
         with m.If(advance):
-            m.d.sync += [add.eq(multiply), add_valid.eq(multiply_valid)]
-            for slot, total in enumerate(sums):
-                dense = sum(product[slot][1:], product[slot][0]) if slot < rows else None
-                own = (
-                    Array(product[0][part * codes + slot] for part in range(p.parts_per_beat)) if slot < codes else None
-                )
-                if own is None:
-                    m.d.sync += total.eq(dense)
-                elif dense is None:
-                    m.d.sync += total.eq(own[multiply.part])
-                else:
-                    m.d.sync += total.eq(Mux(multiply.diagonal, own[multiply.part], dense))
+            m.d.sync += [
+                partial.eq(multiply),
+                partial_valid.eq(multiply_valid),
+                add.eq(partial),
+                add_valid.eq(partial_valid),
+            ]
+            m.d.sync += [total.eq(sum(part[1:], part[0])) for total, part in zip(sums, parts, strict=True)]
 
         acc = [register(signed(p.acc_bits), f"acc_{slot}") for slot in range(p.slots)]
         complete = Signal()

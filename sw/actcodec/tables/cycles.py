@@ -3,11 +3,14 @@
 From the cycle in which the start command is accepted to the one in which the last word (beat) leaves, both included,
 inputs always valid and outputs always ready.
 
-**Encoder.** A step's result waits until the records and padding of the one before have passed, and the MAC array waits
-with it. With o_i operations up to the result of step i, r_i records of step i and p_i cycles of padding after it (0 but
-at the end of a row), for all n steps of a frame in order:
+**Encoder.** A step's result waits until the records and padding of the one before have passed. Two results may wait
+behind the MAC array, then the array waits too. With o_i operations up to the result of step i, r_i records of step i
+and p_i cycles of padding after it (0 but at the end of a row), a_i and b_i the cycles in which result i leaves the
+array and in which its first record takes it, for all n steps of a frame in order:
 
-    encode = ENCODER_LATENCY + o_1 + Σ_{i=2…n} max(o_i, r_{i−1} + p_{i−1}) + r_n + p_n
+    a_i = max(a_{i−1} + o_i, b_{i−2} + 1)
+    b_i = max(a_i + 1, b_{i−1} + r_{i−1} + p_{i−1})
+    encode = ENCODER_LATENCY + b_n + r_n + p_n                                      a_0 = 0
 
 so a dense block of C_j channels takes max(⌈K_j/rows⌉·⌈C_j/lanes⌉, ⌈K_j/codes⌉) cycles as a rule, and a diagonal one
 ⌈C_j/codes⌉. Operations behind the last result are not waited for.
@@ -37,7 +40,7 @@ from actcodec.tables.geometry import Plane, Window
 from actcodec.tables.model import SiteTable
 from actcodec.tables.program import code_planes, code_records, decoder_operations, encoder_operations, padding
 
-ENCODER_LATENCY = 18
+ENCODER_LATENCY = 19
 """Cycles of start-up and of draining the pipeline, encoder."""
 DECODER_LATENCY = 15
 """Cycles of start-up and of draining the pipeline, decoder."""
@@ -82,9 +85,13 @@ def _padding_cycles(site: SiteTable, plane: Plane) -> int:
 
 @dataclass(frozen=True)
 class _Coded:
-    """Between two steps: cycles in which records and padding still pass, and operations since the last result."""
+    """Between two steps, relative to the cycle in which the last result left the array: when the result before it was
+    taken, when it is taken itself, when its records and padding have passed; and operations since.
+    """
 
-    busy: int
+    before: int
+    taken: int
+    passed: int
     operations: int
 
 
@@ -92,9 +99,12 @@ def _encoder_position(steps: tuple[tuple[int, int], ...], trailing: int, state: 
     """Go through (operations, records) of the steps of a position; time counts from result to result."""
     total = 0
     for operations, records in steps:
-        total += max(state.operations + operations, state.busy)
-        state = _Coded(records, 0)
-    return _Coded(state.busy, state.operations + trailing), total
+        cycles = max(state.operations + operations, state.before + 1)
+        taken = max(1, state.passed - cycles)
+        # What was taken before the result left holds up nothing, however long ago it was.
+        state = _Coded(max(0, state.taken - cycles), taken, taken + records, 0)
+        total += cycles
+    return replace(state, operations=state.operations + trailing), total
 
 
 def _encoder_plane(site: SiteTable, plane: Plane, rows: int, state: _Coded) -> tuple[_Coded, int]:
@@ -111,7 +121,7 @@ def _encoder_plane(site: SiteTable, plane: Plane, rows: int, state: _Coded) -> t
 
     def row(before: _Coded) -> tuple[_Coded, int]:
         after, cycles = repeat(lambda state: _encoder_position(steps, trailing, state), before, site.info.width)
-        return replace(after, busy=after.busy + pads), cycles
+        return replace(after, passed=after.passed + pads), cycles
 
     return repeat(row, state, rows)
 
@@ -120,11 +130,11 @@ def encode_cycles(site: SiteTable, rows: int | None = None) -> int:
     """Cycles to encode one image of the site, or a stripe of ``rows``; 0 where nothing is stored, as no word leaves."""
     if not code_planes(site):
         return 0
-    state, total = _Coded(0, 0), 0
+    state, total = _Coded(0, 0, 0, 0), 0
     for plane in site.planes:
         state, cycles = _encoder_plane(site, plane, rows or site.info.height, state)
         total += cycles
-    return total + state.busy + ENCODER_LATENCY
+    return total + state.passed + ENCODER_LATENCY
 
 
 # --- decoder
