@@ -71,6 +71,16 @@ def _is_full_without_a_word(unpacker: Unpacker, inside: Inside) -> dict[str, Any
     return {"sync": inside["full"].eq(1)}
 
 
+def _begins_at_the_word(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
+    behind = inside["behind"]
+    return {"comb": behind.eq(Mux(inside["aligns"], 0, inside["reach"][: len(behind)]))}
+
+
+def _keeps_the_surplus(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
+    full = inside["full"]
+    return {"sync": full.eq(Mux(unpacker.i.ready, unpacker.i.valid, full))}
+
+
 UNPACKER = (
     Mutant("ready_a_cycle_early", "unpacker", "any take lets the next word in", _ready_a_cycle_early),
     Mutant("window_ends_with_the_word", "unpacker", "the window shows the held word only", _window_ends_with_the_word),
@@ -84,6 +94,8 @@ UNPACKER = (
         "promises_the_word_behind", "unpacker", "`there` counts a word that is not there", _promises_the_word_behind
     ),
     Mutant("is_full_without_a_word", "unpacker", "`full` is set though no word was offered", _is_full_without_a_word),
+    Mutant("begins_at_the_word", "unpacker", "after a word's rest `begin_at` is not looked at", _begins_at_the_word),
+    Mutant("keeps_the_surplus", "unpacker", "a word behind the frame stays", _keeps_the_surplus),
 )
 
 

@@ -96,6 +96,7 @@ class RoundTripBench(Bench):
         claims.invariant("a_place_is_that_of_what_comes_next", entered | (begin == fill) | (fill == 0))
         claims.invariant("a_chunk_that_completes_nothing_only_adds", ~entered | complete | (begin <= fill))
         claims.invariant("the_request_is_kept", request.is_kept(unpacking))
+        claims.invariant("words_are_begun_at_their_beginning", request.begun == 0)
         claims.invariant("start_is_the_place", place == start)
         claims.invariant("nothing_is_begun_where_nothing_is_held", full | (place == 0))
         claims.invariant("a_full_back_has_a_front", ~back_full | front_full)
