@@ -1,4 +1,4 @@
-"""The extractor against a string of bits: groups of shifted codes, padding dropped."""
+"""The extractor against a string of bits: groups of shifted codes, padding and what is not wanted dropped."""
 
 import random
 
@@ -21,44 +21,63 @@ BUILDS = [load_params("tiny"), load_params("default"), ODD_BUILDS[2], ODD_BUILDS
 
 
 class Stream:
-    """Random records and padding: steps, the words that they are cut from, and the groups' codes, slot by slot."""
+    """A frame of random records, dropped ones, padding and words begun further on.
+
+    The steps, the words that they are cut from, and the groups' codes, slot by slot.
+    """
 
     def __init__(self, rng: random.Random, p: CodecParams, groups: int) -> None:
-        self._rng, self._params = rng, p
+        self._rng, self._params, self._step = rng, p, step_layout(p)
         self._bits = self._count = self.payload = 0
         self.records: list[tuple[int, int]] = []
         """(step, record)"""
         self.groups: list[list[tuple[int, int]]] = []
         """(slot, value)"""
         for _ in range(groups):
+            for _ in range(rng.choice([0, 0, 1, 3])):
+                self._record(p.codes_per_cycle, drop=1)
             self._group()
             for _ in range(rng.choice([0, 0, 0, 1, 3])):
                 self._pad(whole=self._count % p.word_bits == 0 and rng.random() < 0.7)
-        self._pad(whole=False)
+            if rng.random() < 0.2:
+                self._pad(whole=False, place=rng.randrange(p.word_bits))
+        # A word that is begun holds something.
+        self._group()
+        self._pad(whole=False, last=1)
 
     def _group(self) -> None:
-        rng, codes = self._rng, self._params.codes_per_cycle
-        parts = rng.randint(1, -(-self._params.slots // codes))
-        group = []
+        codes, slots = self._params.codes_per_cycle, self._params.slots
+        parts = self._rng.randint(1, -(-slots // codes))
+        group: list[tuple[int, int]] = []
         for part in range(parts):
-            widths = [rng.choice([0, MAX_WIDTH, rng.randint(0, MAX_WIDTH)]) for _ in range(codes)]
-            widths[rng.randrange(codes)] = rng.randint(1, MAX_WIDTH)
-            shifts = [rng.randint(0, MAX_LEFT_SHIFT) for _ in range(codes)]
-            for slot, (width, shift) in enumerate(zip(widths, shifts, strict=True), part * codes):
-                code = rng.getrandbits(width)
-                self._bits |= code << self._count
-                self._count += width
-                if slot < self._params.slots:
-                    group.append((slot, code << shift))
-            fields = {"ends": int(part == parts - 1), "count": sum(widths), "width": widths, "left_shift": shifts}
-            self.payload += sum(widths)
-            self.records.append((0, decoder_records(self._params)["code"].pack(fields)))
+            before = self._count
+            found = enumerate(self._record(codes, ends=int(part == parts - 1)), part * codes)
+            group += [(slot, value) for slot, value in found if slot < slots]
+            self.payload += self._count - before
         self.groups.append(group)
 
-    def _pad(self, whole: bool) -> None:
-        word, step = self._params.word_bits, packed(step_layout(), {"pad": 1, "whole": int(whole)})
+    def _record(self, codes: int, *, ends: int = 1, drop: int = 0) -> list[int]:
+        """Put codes into the stream; return them shifted."""
+        rng = self._rng
+        widths = [rng.choice([0, MAX_WIDTH, rng.randint(0, MAX_WIDTH)]) for _ in range(codes)]
+        widths[rng.randrange(codes)] = rng.randint(1, MAX_WIDTH)
+        shifts = [rng.randint(0, MAX_LEFT_SHIFT) for _ in range(codes)]
+        values = []
+        for width, shift in zip(widths, shifts, strict=True):
+            code = rng.getrandbits(width)
+            self._bits |= code << self._count
+            self._count += width
+            values.append(code << shift)
+        fields = {"ends": ends, "count": sum(widths), "width": widths, "left_shift": shifts}
+        step = packed(self._step, {"drop": drop})
+        self.records.append((step, decoder_records(self._params)["code"].pack(fields)))
+        return values
+
+    def _pad(self, whole: bool, place: int = 0, last: int = 0) -> None:
+        word = self._params.word_bits
+        step = packed(self._step, {"pad": 1, "whole": int(whole), "place": place, "last": last})
         self.records.append((step, self._rng.getrandbits(decoder_records(self._params)["code"].bits)))
-        missing = word if whole else -self._count % word
+        missing = word if whole else -self._count % word + place
         # What fills a row up is looked at by nobody.
         self._bits |= self._rng.getrandbits(missing + 1) >> 1 << self._count
         self._count += missing
@@ -91,16 +110,24 @@ def test_codes_of_a_group_are_cut_out_and_shifted(params: CodecParams, input_sta
 
     async def testbench(ctx: SimulatorContext) -> None:
         steps = [step | record << dut.beside.payload_bits for step, record in stream.records]
-        words = Source(dut.buffer.i, stream.words(), 0.97 if input_stall else 0.0)
+        # A word too many, which the frame does not need.
+        words = Source(dut.buffer.i, [*stream.words(), 1], 0.97 if input_stall else 0.0)
         records = Source(dut.beside.stream, steps, input_stall, seed=1)
         sink = Sink(dut.extractor.o, output_stall)
-        seen: list[tuple[int, int]] = []
-        watch = Watch(lambda ctx: seen.append((ctx.get(dut.extractor.bits), ctx.get(dut.extractor.starved))))
+        seen: list[tuple[int, int, int, int]] = []
+
+        def look(ctx: SimulatorContext) -> None:
+            ends = ctx.get(dut.extractor.ends)
+            surplus = ends and ctx.get(dut.extractor.surplus)
+            seen.append((ctx.get(dut.extractor.bits), ctx.get(dut.extractor.starved), ends, surplus))
+
+        watch = Watch(look)
         bench = Bench(ctx, words, records, sink, watch)
         await bench.until(lambda: len(sink.taken) >= len(stream.groups) and records.done and words.done)
         await bench.step(6)
-        bits, starved = (sum(column) for column in zip(*seen, strict=True))
-        assert bits == stream.payload
+        bits, starved, ends, surplus = (sum(column) for column in zip(*seen, strict=True))
+        assert bits == stream.payload and ends == 1
+        assert surplus == 1 or input_stall
         assert starved > 0 if input_stall else starved < 3
         mask = (1 << CODE_VALUE_BITS) - 1
         for raw, group in zip(sink.taken, stream.groups, strict=True):
