@@ -262,6 +262,28 @@ def test_known_are_the_sites_of_the_last_image_of_a_bank_that_ended_well(banks: 
     simulate(ResetInserter(reset)(dut), testbench)
 
 
+def test_a_site_is_known_as_soon_as_its_entry_can_be_read() -> None:
+    dut = TableStore(load_params("tiny"), halves(64))
+
+    async def testbench(ctx: SimulatorContext) -> None:
+        ctx.set(dut.asked_site, 3)
+        for entry in (5, 6):
+            # The entry is the image's last word.
+            for payload in image(64, section(64, 0, 3, [entry], 1)):
+                ctx.set(Value.cast(dut.load.payload), payload)
+                ctx.set(dut.load.valid, 1)
+                await ctx.tick()
+            ctx.set(dut.load.valid, 0)
+            waited = 1
+            while not ctx.get(dut.known):
+                await ctx.tick()
+                waited += 1
+            assert waited == TableStore.WRITE_LATENCY
+            assert await read(ctx, dut, "site", 3) == entry
+
+    simulate(dut, testbench)
+
+
 def test_an_entry_is_read_while_another_is_written() -> None:
     dut = TableMemory(record("any", 4, 8), 64)
 

@@ -12,8 +12,9 @@ from actcodec.configs import configs_folder
 from actcodec.errors import ActcodecError
 from actcodec.params import DIRECTIONS, CodecParams, load_params
 from actcodec.tables import digest_of
+from actcodec.tables.model import SiteTable, Tables
 from actcodec.tables.records import encoder_records
-from actcodec.tables.synthetic import synthetic_tables
+from actcodec.tables.synthetic import synthetic_site, synthetic_tables
 from actcodec_rtl.generate import PORTS_FILE, generate
 from actcodec_sim.cosim import cosimulate
 from actcodec_sim.cosim.covering import covering_tables
@@ -44,6 +45,15 @@ def test_synthetic_tables_give_the_same_words_and_cycles(codec: str, simulator: 
         assert {direction.payload_bits for direction in site.directions.values()} == {sizes.payload_bits}
         assert site.stream_bytes == sizes.stream_bytes
         assert site.transaction_bytes == sizes.transaction_bytes
+
+
+def test_a_first_block_that_stores_nothing_leaves_nothing_unknown(tmp_path: Path) -> None:
+    """Its channels are products of zero and of a group that has not come since power-up, which Icarus would show."""
+    params, rng = load_params("tiny"), np.random.default_rng(0)
+    site = synthetic_site(rng, params, "first block empty", (2, 2, 2 * params.block), keep=1.0)
+    site.arrays.width[: params.block] = 0
+    tables = Tables(params, (SiteTable(site.info, site.arrays, params),), synthetic_tables(0, params).provenance)
+    assert cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job").agrees
 
 
 def _run_changed_job(tmp_path: Path, change: str) -> None:
