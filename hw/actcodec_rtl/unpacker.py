@@ -57,12 +57,12 @@ class Unpacker(Block):
         place = Signal(range(word))
         reach = Signal(range(2 * word))
         aligns = Signal()
-        begin = register(range(word), "begin")
+        next_begin = register(range(word), "next_begin")
         behind = Signal(range(word))
         used_up = Signal()
         both = Cat(held, self.i.payload.data[: len(self.window) - 1]) if len(self.window) > 1 else held
         m.d.comb += [
-            behind.eq(Mux(aligns, begin, reach[: len(place)])),
+            behind.eq(Mux(aligns, next_begin, reach[: len(place)])),
             self.window.eq(shifted_down(m, both, place, len(self.window), "window")),
             self.there.eq(aligns | (full & (self.i.valid | (reach <= word)))),
             used_up.eq(full & self.take & Mux(aligns, place != 0, reach[len(place)])),
@@ -78,6 +78,6 @@ class Unpacker(Block):
                 place.eq(behind),
                 reach.eq(behind + self.count),
                 aligns.eq(self.align),
-                begin.eq(self.begin_at),
+                next_begin.eq(self.begin_at),
             ]
         return m

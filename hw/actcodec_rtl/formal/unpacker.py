@@ -43,7 +43,7 @@ class Request:
     def is_kept(self, inside: Inside) -> Value:
         """The invariant that ties the unpacker's registers to the request."""
         kept = (inside["aligns"] == self.aligns) & Mux(
-            self.aligns, inside["begin"] == self.begun, inside["reach"] == inside["place"] + self.size
+            self.aligns, inside["next_begin"] == self.begun, inside["reach"] == inside["place"] + self.size
         )
         return (~self.asked | kept) & (self.aligns | (self.begun == 0))
 
