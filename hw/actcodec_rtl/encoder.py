@@ -58,7 +58,7 @@ class Encoder(Block):
         m.submodules.skid_in = skid_in = SkidBuffer(beat_layout(p))
         m.submodules.guard = guard = FrameGuard(beat_layout(p))
         m.submodules.array = array = EncoderArray(p)
-        # What the results wait for is far away: the array is told by a register.
+        # Results wait for what the output says: the array, and the walker behind it, are told of that by a register.
         m.submodules.sums = sums = SkidBuffer(sums_layout(p))
         m.submodules.bias = bias = EncoderBias(p)
         m.submodules.quantizer = quantizer = Quantizer(p)
