@@ -46,7 +46,7 @@ class EncoderBias(Block):
         taken = take_step(m, self.step, self.record)
         step, record = taken.step, taken.record
         advance, fire, midway = Signal(), Signal(), Signal()
-        # The record is the first of its result: known as it enters, for results and walker wait for what follows from it.
+        # The record is the first of its result: known as it enters, for results and walker wait for what follows.
         first = Signal()
         with m.If(self.step.ready):
             behind = Mux(taken.valid & ~step.pad, ~record.ends, midway)
