@@ -191,24 +191,23 @@ class Walker(Block):
     ) -> None:
         """Steps of padding after a row: first what fills up a word, then whole words; and before what is sought."""
         partial, words = register(1, "partial"), register(PAD_WORD_BITS, "words")
-        number = Signal(PAD_WORD_BITS)
+        # Whole words behind the present one: counted down, as the end of a row is needed early in a cycle.
+        left = Signal(PAD_WORD_BITS)
         in_partial, in_words, in_search = Signal(), Signal(), Signal()
         m.d.comb += [
             pad.eq(in_partial | in_words | in_search),
             whole.eq(in_words),
             last_of_row.eq(
-                (row_end & ~partial & (words == 0)) | (in_partial & (words == 0)) | (in_words & (number + 1 == words))
+                (row_end & ~partial & (words == 0)) | (in_partial & (words == 0)) | (in_words & (left == 0))
             ),
         ]
         with m.If(fire):
             m.d.sync += [
                 in_partial.eq(row_end & partial),
                 in_words.eq(
-                    (row_end & ~partial & (words != 0))
-                    | (in_partial & (words != 0))
-                    | (in_words & (number + 1 != words))
+                    (row_end & ~partial & (words != 0)) | (in_partial & (words != 0)) | (in_words & (left != 0))
                 ),
-                number.eq(Mux(in_words, number + 1, 0)),
+                left.eq(Mux(in_words, left, words) - 1),
                 in_search.eq(0),
             ]
         with m.If(loads):
