@@ -38,7 +38,8 @@ def test_a_scenario_holds_every_mishap_and_is_the_same_every_time() -> None:
     for name in ("encoder", "decoder"):
         parts = [getattr(phase, name) for phase in phases]
         for error in parts[0].errors:
-            assert sum(part.errors[error] for part in parts) > 2, (name, error)
+            happens = (name, error) != ("decoder", "keep")
+            assert (sum(part.errors[error] for part in parts) > 2) == happens, (name, error)
         assert any(part.tables for part in parts) and any(part.background for part in parts)
     assert 2 < sum(phase.cut is not None for phase in phases) < 12
     assert {phase.stall for phase in phases} == {0.0, 0.3, 0.7}
