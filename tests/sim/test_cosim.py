@@ -18,7 +18,7 @@ from actcodec.tables.synthetic import synthetic_site, synthetic_tables
 from actcodec_rtl.generate import PORTS_FILE, generate
 from actcodec_sim.cosim import cosimulate
 from actcodec_sim.cosim.covering import covering_tables
-from actcodec_sim.cosim.job import JOB_VARIABLE, Stalls, write_job
+from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, Stalls, write_job
 from actcodec_sim.cosim.run import rtl_folder, transactions_of_words
 from actcodec_sim.cosim.simulators import Simulator, build, run
 from support.cosim import CACHE, random_activations
@@ -83,12 +83,13 @@ def _run_changed_job(tmp_path: Path, change: str) -> None:
         codes = place_of(words, 64, encoder_records(tables.params), "code", "ends") // 64 - 1
         np.save(job / "encoder.load.npy", image[:codes])
     elif change == "input missing":
-        beats = np.load(job / "0.beats.npy")
-        np.save(job / "0.beats.npy", beats[:-1])
+        np.save(job / "0.stream.npy", np.load(job / "0.stream.npy")[:-1])
     elif change == "output too many":
-        for name in ("decoded", "valid"):
-            beats = np.load(job / f"0.{name}.npy")
-            np.save(job / f"0.{name}.npy", np.concatenate([beats, beats[:1]]))
+        # Of the encoder, and without a decoder, to which they would be inputs too many.
+        words = np.load(job / "0.stream.npy")
+        np.save(job / "0.stream.npy", np.concatenate([words, words[:1]]))
+        content = json.loads((job / JOB_FILE).read_text())
+        (job / JOB_FILE).write_text(json.dumps(content | {"directions": ["encoder"]}))
     variables = {JOB_VARIABLE: str(job), "ACTCODEC_COSIM_PORTS": (rtl / PORTS_FILE).read_text()}
     run("icarus", rtl, folder, job, variables, limit_s=120)
 
@@ -121,7 +122,7 @@ def test_a_hang_ends_with_the_sites_that_wait(tmp_path: Path) -> None:
 
 
 def test_an_input_that_is_missing_is_found_by_the_codec(tmp_path: Path) -> None:
-    with pytest.raises(ActcodecError, match=r"encoder: \['early_last'\]"):
+    with pytest.raises(ActcodecError, match=r"decoder: \['early_last'\]"):
         _run_changed_job(tmp_path, "input missing")
 
 
@@ -151,7 +152,7 @@ def test_result_is_plain_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("simulator", "file"), [("icarus", "dump.fst"), ("verilator", "dump.vcd")])
 def test_a_waveform_lies_beside_the_log(simulator: Simulator, file: str, tmp_path: Path) -> None:
-    tables = covering_tables(load_params("tiny"), 3, most_sites=1)
+    tables = synthetic_tables(11, load_params("tiny"))
     cosimulate(tables, random_activations(tables, 1), simulator, CACHE, tmp_path / "job", waves=True)
     content = (tmp_path / "job" / file).read_bytes()
     assert len(content) > 1000

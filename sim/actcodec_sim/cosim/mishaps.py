@@ -110,6 +110,8 @@ class _Direction:
         inputs, outputs = layouts if name == "encoder" else layouts[::-1]
         self._last_in = _packed(inputs(tables.params), last=1)
         self._last_out = _packed(outputs(tables.params), last=1)
+        # The encoder compares the number of a beat's last lane and encodes the beat as it is.
+        self._lane = _packed(inputs(tables.params), last_lane=1) if name == "encoder" else 0
         self._bank = 0
         self._site = tables.sites[0]
         self._number = 0
@@ -185,6 +187,9 @@ class _Direction:
         part.masks += [mask | self._last_out for mask in masks]
         part.errors["early_last"] += given < count
         inputs = inputs[:given]
+        if self._lane and count and self._rng.integers(3) == 0:
+            inputs[int(self._rng.integers(given))] ^= self._lane
+            part.errors["keep"] += 1
         if kind == "late" and count:
             inputs = [*inputs, *inputs[: self._rng.integers(count)], 0]
             part.errors["late_last"] += 1
