@@ -53,7 +53,8 @@ class Walker(Block):
     step is taken; ``o_bank``, the bank that pointers in the entry count from.
 
     Addresses wait in a buffer before they are read: what comes of a step may be slow to take it, and only the read
-    waits for that within a cycle, not the walk.
+    waits for that within a cycle, not the walk. An entry is read where ``o`` is ready, which must not wait for its
+    valid.
 
     Timing: one step a cycle, without a gap between positions, rows and planes; nor between frames whose command is
     there three steps before the end of the frame before. The first step is offered ``START_LATENCY`` cycles after a
@@ -159,7 +160,7 @@ class Walker(Block):
         else:
             m.d.comb += last_of_row.eq(row_end)
 
-        walked, there, reads = ahead.i.payload, ahead.o.payload, Signal()
+        walked, there = ahead.i.payload, ahead.o.payload
         m.d.comb += [
             ahead.i.valid.eq(running),
             walked.step.pad.eq(pad),
@@ -167,14 +168,14 @@ class Walker(Block):
             walked.step.last.eq(plane_end & final),
             walked.entry.eq(address),
             walked.bank.eq(frame_bank),
-            reads.eq(~self.o.valid | self.o.ready),
-            ahead.o.ready.eq(reads),
-            self.entry_en.eq(reads & ahead.o.valid & ~there.step.pad),
+            # Whatever is offered: who takes steps is slow to say so, and the memories are far.
+            ahead.o.ready.eq(self.o.ready),
+            self.entry_en.eq(self.o.ready & ahead.o.valid & ~there.step.pad),
             self.entry_addr.eq(there.entry),
         ]
         if self._seeks:
             self._seek(m, walked.step, fire, position_end & ~row_end, drop)
-        with m.If(reads):
+        with m.If(self.o.ready):
             m.d.sync += [self.o.valid.eq(ahead.o.valid), self.o.payload.eq(there.step), self.o_bank.eq(there.bank)]
         return m
 
