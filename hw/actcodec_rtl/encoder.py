@@ -108,9 +108,11 @@ class Encoder(Block):
             m.submodules.multipliers = multipliers = Multipliers(p, "encoder")
             connect(m, array.multipliers, multipliers.array)
 
-        ended = Signal()
+        # The array says late in a cycle that it takes a frame's last input.
+        ended, silent_ended = Signal(), Signal()
+        m.d.sync += silent_ended.eq(dispatcher.silent & array.ends)
         m.d.comb += [
-            ended.eq((self.o.valid & self.o.ready & self.o.payload.last) | (dispatcher.silent & array.ends)),
+            ended.eq((self.o.valid & self.o.ready & self.o.payload.last) | silent_ended),
             dispatcher.done.eq(ended),
             self.busy.eq(dispatcher.busy),
         ]
