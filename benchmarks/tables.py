@@ -143,6 +143,25 @@ def _projections() -> dict[str, Callable[[], str]]:
     return {f"projection:{name}": functools.partial(projection, name) for name in names}
 
 
+def headline_recipes() -> str:
+    """What stages of training the headline was tried with, one row each."""
+    rows = [
+        [
+            str(run["epochs"]),
+            f"{run['rate']:g}",
+            f"{run['mixup']:g}",
+            f"{run['temperature']:g}",
+            f"{run['selection_divergence']:.3f}",
+            f"{run['divergence']:.3f}",
+            f"{run['agreement']:.2%}",
+            f"**{run['accuracy_golden']:.2%}**" if run["kept"] else f"{run['accuracy_golden']:.2%}",
+        ]
+        for run in _load("headline_recipes")["runs"]
+    ]
+    header = "epochs|rate|mixup|temperature|divergence, selection|divergence, test|same class as uncompressed|accuracy"
+    return _markdown(header, rows)
+
+
 def throughput() -> str:
     """Activations and bus words a cycle of every array; a row a transform, widths side by side."""
     content = _load("throughput")
@@ -307,6 +326,7 @@ def _synth_splits() -> dict[str, Callable[[], str]]:
 
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
+    "headline_recipes": headline_recipes,
     "headline": headline,
     "training_step": training_step,
     "formal": lambda: proofs_table(_load("formal")),

@@ -62,6 +62,7 @@ def test_the_loss_terms_do_something(tmp_path: Path) -> None:
         {"cross_entropy": 1.0},
         {"reconstruction": 1.0},
         {"mixup": 1.0},
+        {"temperature": 4.0},
         {"distillation": 0.0, "cross_entropy": 1.0},
     ]
     ends = set()
@@ -80,6 +81,14 @@ def test_a_run_stops_when_nothing_gets_better(tmp_path: Path) -> None:
         rows = list(csv.DictReader(log))
     assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
     assert float(rows[0]["divergence"]) < float(rows[1]["divergence"])
+
+
+def test_the_last_epoch_counts_where_the_recipe_says_so(start: Plan) -> None:
+    destroying = {"epochs": 1, "rate": 3.0}
+    assert divergence(quick_plan(1.6, **destroying)) == divergence(start)
+    assert divergence(quick_plan(1.6, **destroying, keep="last")) > divergence(start)
+    with pytest.raises(ValueError, match="patience = 2"):
+        LearnRecipe(epochs=4, patience=2, keep="last")
 
 
 @pytest.mark.parametrize("kill_at", ["epoch 1", "epoch 2", "writing 2"])

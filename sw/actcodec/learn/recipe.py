@@ -99,6 +99,9 @@ class LearnRecipe(BaseModel):
     """CAT only: bits of a symbol before the entropy coder."""
     entropy: float = Field(default=0.0, ge=0)
     """CAT only: λ, the price of a bit of entropy a value."""
+    keep: Literal["best", "last"] = "best"
+    """The epoch that counts: the one with the least divergence on the selection images, or the last one. Where labels
+    teach, the network moves away from the uncompressed one on purpose."""
     patience: int = Field(default=0, ge=0)
     """Stop after so many epochs without a new best one; 0: never."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -115,6 +118,8 @@ class LearnRecipe(BaseModel):
             raise ValueError(f"coder = {self.coder!r} does not go with allocation = {self.allocation!r}")
         if self.coder in ("zvc", "rle", "ebpc") and self.allocation not in ("raw", "fixed-width"):
             raise ValueError(f"coder = {self.coder!r} needs codes of one width: allocation = 'raw' or 'fixed-width'")
+        if self.patience and self.keep == "last":
+            raise ValueError(f"patience = {self.patience} needs keep = 'best': every epoch is a new last one")
         if self.epochs and not (self.cross_entropy or self.distillation or self.reconstruction):
             raise ValueError(
                 "epochs without cross_entropy, distillation or reconstruction: there is nothing to minimise"

@@ -5,8 +5,8 @@
 over the layers and, where the recipe says so, the network's weights. Adam, cosine schedule, mixup (Zhang et al., ICLR
 2018) on request. A weight's rate is relative to its tensor's rms, so that one number suits all tensors. Every epoch
 draws its order and augmentation from (seed, epoch) alone and its state is written whole or not at all, so a run that
-was killed at any moment ends in the same bytes. The epoch with the least divergence on the selection images is kept;
-what came in counts as epoch 0.
+was killed at any moment ends in the same bytes. The epoch with the least divergence on the selection images is kept,
+or the last one; what came in counts as epoch 0.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class _Run:
         divergence = selection_divergence(self._compressed, self._teacher, data.network, data.selection, progress)
         self.epochs_done = epoch
         self._history.append({"epoch": epoch, "loss": loss, "divergence": divergence})
-        if divergence < self._best_divergence:
+        if divergence < self._best_divergence or self._recipe.keep == "last":
             self._best_divergence, self._best_epoch = divergence, epoch
             self._best = {name: p.detach().clone() for name, p in self._parameters.items()}
 
