@@ -11,6 +11,7 @@ from actcodec.tables.records import decoder_records
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.layouts import record_layout, values_layout, word_layout
 from actcodec_rtl.placing import begins, split
+from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.steps import take_step
 from actcodec_rtl.unpacker import Unpacker
 from actcodec_rtl.walker import step_layout
@@ -49,7 +50,7 @@ class Extractor(Block):
         p, codes = self._params, self._params.codes_per_cycle
         m.submodules.unpacker = unpacker = Unpacker(p)
         connect(m, wiring.flipped(self.i), unpacker.i)
-        to_window, to_codes, to_group = (Signal(name=f"to_{stage}") for stage in ("window", "codes", "group"))
+        to_window, to_group = Signal(), Signal()
 
         # Request: the record's bits are asked for as it enters.
         taken = take_step(m, self.step, self.record)
@@ -89,13 +90,14 @@ class Extractor(Block):
                 *(place.eq(now) for place, now in zip(begin[1:], places[1:], strict=True)),
             ]
 
-        # Codes: cut out of the window.
-        cut = split(m, window, begin, [width[slot] for slot in range(codes)])
-        code, code_valid = [register(MAX_WIDTH, f"code_{slot}") for slot in range(codes)], Signal()
-        code_rest = register(rest, "code_rest")
-        with m.If(to_codes):
-            m.d.sync += [code_valid.eq(window_valid), code_rest.eq(window_rest)]
-            m.d.sync += [value.eq(now) for value, now in zip(code, cut, strict=True)]
+        # Codes: cut out of the window. Two records fit, so that the stages in front do not wait within a cycle for the
+        # MAC array, which is far.
+        cut_layout = data.StructLayout({"code": data.ArrayLayout(MAX_WIDTH, codes), "rest": rest})
+        m.submodules.cut = cut = SkidBuffer(cut_layout)
+        code, code_rest = cut.o.payload.code, cut.o.payload.rest
+        m.d.comb += [cut.i.valid.eq(window_valid), cut.i.payload.rest.eq(window_rest)]
+        pieces = split(m, window, begin, [width[slot] for slot in range(codes)])
+        m.d.comb += [cut.i.payload.code[slot].eq(piece) for slot, piece in enumerate(pieces)]
 
         # Group: the codes shifted to their places as multiplicands, gathered from as many records as it takes.
         slots = [register(CODE_VALUE_BITS, f"value_{slot}") for slot in range(p.slots)]
@@ -103,9 +105,9 @@ class Extractor(Block):
         parts = -(-p.slots // codes)
         part = Signal(range(max(2, parts)))
         m.d.comb += [
-            to_group.eq(code_valid & ~(~begun & full & ~self.o.ready)),
-            to_codes.eq(~code_valid | to_group),
-            to_window.eq(~window_valid | to_codes),
+            cut.o.ready.eq(begun | ~full | self.o.ready),
+            to_group.eq(cut.o.valid & cut.o.ready),
+            to_window.eq(~window_valid | cut.i.ready),
             self.o.valid.eq(full),
             *(self.o.payload[slot].eq(value) for slot, value in enumerate(slots)),
         ]

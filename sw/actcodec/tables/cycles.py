@@ -15,12 +15,12 @@ array and in which its first record takes it, for all n steps of a frame in orde
 so a dense block of C_j channels takes max(⌈K_j/rows⌉·⌈C_j/lanes⌉, ⌈K_j/codes⌉) cycles as a rule, and a diagonal one
 ⌈C_j/codes⌉. Operations behind the last result are not waited for.
 
-**Decoder.** Groups of codes are unpacked, cut, assembled and handed to the MAC array, each in a stage that holds one.
-With u_n, c_n, v_n the cycles in which record n leaves the unpacker, is cut into codes and enters the group's register,
-and t_j the cycle of the operation that takes group j:
+**Decoder.** Groups of codes are unpacked, cut, assembled and handed to the MAC array, each in a stage that holds one,
+but for the codes of two records. With u_n, c_n, v_n the cycles in which record n leaves the unpacker, is cut into codes
+and enters the group's register, and t_j the cycle of the operation that takes group j:
 
     u_n = max(u_{n−1} + 1 + padding before n, c_{n−1})
-    c_n = max(u_n + 1, v_{n−1})
+    c_n = max(u_n + 1, v_{n−2} + 1)
     v_n = max(c_n + 1, v_{n−1} + 1, t_{j−1} where n is the first of its group)
     t_j = max(v_{last of j} + 1, cycle after the operation before)
 
@@ -143,11 +143,12 @@ def encode_cycles(site: SiteTable, rows: int | None = None) -> int:
 @dataclass(frozen=True)
 class _Unpacked:
     """Cycles relative to that of the last operation: when the last record left the unpacker, was cut and entered its
-    group, when the last group was taken, and padding that is still to be dropped.
+    group, when the record before it did, when the last group was taken, and padding that is still to be dropped.
     """
 
     left: int
     cut: int
+    before: int
     entered: int
     taken: int
     padding: int
@@ -156,19 +157,20 @@ class _Unpacked:
 @lru_cache(maxsize=4096)
 def _decoder_position(groups: tuple[int, ...], operations: tuple[bool, ...], state: _Unpacked) -> tuple[_Unpacked, int]:
     """Go through one position: records of every group, and which operations take one."""
-    left, cut, entered, taken, pads, now = state.left, state.cut, state.entered, state.taken, state.padding, 0
+    left, cut, before, entered = state.left, state.cut, state.before, state.entered
+    taken, pads, now = state.taken, state.padding, 0
     count = iter(groups)
     for fresh in operations:
         now += 1
         if fresh:
             for record in range(next(count)):
                 left = max(left + 1 + pads, cut)
-                cut = max(left + 1, entered)
-                entered = max(cut + 1, entered + 1, taken if record == 0 else entered + 1)
+                cut = max(left + 1, before + 1)
+                before, entered = entered, max(cut + 1, entered + 1, taken if record == 0 else entered + 1)
                 pads = 0
             now = max(now, entered + 1)
             taken = now
-    return _Unpacked(left - now, cut - now, entered - now, taken - now, pads), now
+    return _Unpacked(left - now, cut - now, before - now, entered - now, taken - now, pads), now
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ def decode_cycles(site: SiteTable, window: Window | None = None) -> int:
     """Cycles to decode one image of the site once, or a window of it."""
     # A record passes one stage more than an operation before it does anything.
     if window is None:
-        state, total = _Unpacked(1, 0, 0, 0, 0), 0
+        state, total = _Unpacked(1, 0, 0, 0, 0, 0), 0
         for plane in site.planes:
             walk = _Walk(site.info.height, site.info.width, 0, _padding_cycles(site, plane))
             state, cycles = _decoder_plane(site, plane, walk, state)
@@ -216,4 +218,4 @@ def decode_cycles(site: SiteTable, window: Window | None = None) -> int:
     skipped = (window.stride - 1) * len(code_records(site, plane))
     # The place of the first bit is looked up before every row, in a cycle of the unpacker's.
     walk = _Walk(window.rows, window.count, skipped, 1)
-    return _decoder_plane(site, plane, walk, _Unpacked(1, 0, 0, 0, 1))[1] + WINDOW_LATENCY
+    return _decoder_plane(site, plane, walk, _Unpacked(1, 0, 0, 0, 0, 1))[1] + WINDOW_LATENCY
