@@ -20,6 +20,8 @@ IMAGE ?= 0
 PLAN ?= $(BUILD)/$(MODEL)/plan
 TABLES ?= $(BUILD)/$(MODEL)/tables
 SITE ?= conv1
+# Test processes beside each other.
+JOBS ?= 2
 # Tables know their codec; one that is asked for has to take them.
 CODEC_OPTION = $(if $(filter-out file,$(origin CONFIG)),--codec $(CONFIG))
 # DATA: folder with cifar10/ and pretrained/; default $$ACTCODEC_DATA.
@@ -62,7 +64,7 @@ demo: setup  ## the main job end to end on embedded data: build/demo/summary.jso
 
 .PHONY: test
 test: lint  ## linters, then every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: lint
 lint: setup  ## ruff, mypy --strict, Verilator --lint-only -Wall on the Verilog of every configuration
