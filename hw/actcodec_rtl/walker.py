@@ -127,6 +127,8 @@ class Walker(Block):
             m.d.sync += waiting.eq(1)
 
         address, x, y = register(entry, "address"), register(side, "x"), register(side, "y")
+        # Each is compared with the last one as it is written: where a plane ends decides a read in the same cycle.
+        at_last, at_last_x, at_last_y = register(1, "at_last"), register(1, "at_last_x"), register(1, "at_last_y")
         # What is loaded without a plane that waits means nothing.
         with m.If(loads):
             m.d.sync += [
@@ -144,17 +146,31 @@ class Walker(Block):
         drop = Signal()
         m.d.comb += [
             fire.eq(running & free),
-            position_end.eq(~pad & (address == last)),
-            row_end.eq(position_end & (x == last_x) & ~drop),
-            plane_end.eq(last_of_row & (y == last_y)),
+            position_end.eq(~pad & at_last),
+            row_end.eq(position_end & at_last_x & ~drop),
+            plane_end.eq(last_of_row & at_last_y),
         ]
         with m.If(moves & (turns | ~pad)):
             begin = in_bank(self._params, self.plane_data.first, bank)
-            m.d.sync += address.eq(Mux(turns, begin, Mux(position_end, first, address + 1)))
+            single_entry = Mux(turns, self.plane_data.first == self.plane_data.last, first == last)
+            m.d.sync += [
+                address.eq(Mux(turns, begin, Mux(position_end, first, address + 1))),
+                at_last.eq(Mux(turns | position_end, single_entry, address + 1 == last)),
+            ]
+        single_column, single_row = (
+            Mux(turns & waiting_is_command, now == 0, kept == 0)
+            for now, kept in ((command.last_x, last_x), (command.last_y, last_y))
+        )
         with m.If(moves & (turns | (position_end & ~drop))):
-            m.d.sync += x.eq(Mux(turns | (x == last_x), 0, x + 1))
+            m.d.sync += [
+                x.eq(Mux(turns | at_last_x, 0, x + 1)),
+                at_last_x.eq(Mux(turns | at_last_x, single_column, x + 1 == last_x)),
+            ]
         with m.If(moves & (turns | last_of_row)):
-            m.d.sync += y.eq(Mux(turns, 0, y + 1))
+            m.d.sync += [
+                y.eq(Mux(turns, 0, y + 1)),
+                at_last_y.eq(Mux(turns, single_row, y + 1 == last_y)),
+            ]
         if self._pads:
             self._pad(m, loads, single & self._seeks, fire, row_end, pad, whole, last_of_row)
         else:
