@@ -152,7 +152,7 @@ class Walker(Block):
         ]
         with m.If(moves & (turns | ~pad)):
             begin = in_bank(self._params, self.plane_data.first, bank)
-            single_entry = Mux(turns, self.plane_data.first == self.plane_data.last, first == last)
+            single_entry = Mux(turns, self.plane_data.single, first == last)
             m.d.sync += [
                 address.eq(Mux(turns, begin, Mux(position_end, first, address + 1))),
                 at_last.eq(Mux(turns | position_end, single_entry, address + 1 == last)),

@@ -69,7 +69,9 @@ def _planes(memories: dict[str, list[Entry]], number: int, side: str) -> list[En
         return []
     place, found = site["plane" if side == "plane" else side], []
     while not found or not found[-1]["final"]:
-        found.append(memories[side][place + len(found)])
+        plane = memories[side][place + len(found)]
+        assert plane["single"] == (plane["first"] == plane["last"])
+        found.append(plane)
     return found
 
 

@@ -35,7 +35,7 @@ from actcodec.tables.program import (
 )
 from actcodec.tables.records import PAD_WORD_BITS, Record, decoder_records, encoder_records
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of the memories' layout; counts up whenever the same tables give another image."""
 
 IMAGE_DIRECTIONS: tuple[Direction, ...] = ("encoder", "decoder")
@@ -117,10 +117,14 @@ def _site_values(fill: _Filler, site: SiteTable) -> dict[str, int]:
     }
 
 
+def _entries(first: int, count: int) -> dict[str, int]:
+    return {"first": first, "last": first + count - 1, "single": int(count == 1)}
+
+
 def _add_operations(fill: _Filler, operations: Sequence[Operation], final: bool, **bases: int) -> None:
     """A plane of the MAC array; ``bases`` are added to fields of its operations."""
     first = fill.next_entry("operation", len(operations))
-    fill.add("plane", first=first, last=first + len(operations) - 1, final=int(final))
+    fill.add("plane", **_entries(first, len(operations)), final=int(final))
     for operation in operations:
         fill.add(
             "operation",
@@ -147,8 +151,7 @@ def _add_code_planes(fill: _Filler, site: SiteTable, values: Callable[[CodeRecor
         first = fill.next_entry("code", len(records))
         fill.add(
             "code_plane",
-            first=first,
-            last=first + len(records) - 1,
+            **_entries(first, len(records)),
             final=int(number == len(planes) - 1),
             partial=int(partial),
             words=words,

@@ -90,8 +90,9 @@ def bits_for(largest: int) -> int:
 
 
 def _plane_record(p: CodecParams, depth: int, *padding: Field) -> tuple[Field, ...]:
-    """First and last entry of a position, and whether the frame ends with this plane."""
-    return (Field("first", bits_for(depth - 1)), Field("last", bits_for(depth - 1)), Field("final", 1), *padding)
+    """First and last entry of a position, whether they are the same, and whether the frame ends with this plane."""
+    entry = bits_for(depth - 1)
+    return (Field("first", entry), Field("last", entry), Field("single", 1), Field("final", 1), *padding)
 
 
 def _site_record(p: CodecParams, *more: Field) -> Record:
