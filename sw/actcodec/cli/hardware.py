@@ -141,7 +141,11 @@ def vectors(
     site: SiteOption,
     source: Annotated[
         Path | None,
-        typer.Option("--input", metavar="IN.npy", help="Activations uint8 (H, W, C); default random bytes."),
+        typer.Option(
+            "--input",
+            metavar="IN.npy",
+            help="Activations uint8 (H, W, C), of a folded site accumulators int32 (H, W, K); default random ones.",
+        ),
     ] = None,
     codec: BuildOption = None,
     out: Annotated[Path, typer.Option("--out", help="Directory to write.")] = Path("build/vectors"),
@@ -153,15 +157,13 @@ def vectors(
 
     from actcodec.files import read_array
     from actcodec.tables import load_tables
+    from actcodec.tables.synthetic import synthetic_input
     from actcodec_sim.cosim.vectors import write_vectors
 
     loaded = load_tables(tables)
     build = _build_for(loaded, codec)
-    info = loaded.site(site).info
-    if source is None:
-        x = np.random.default_rng(seed).integers(0, 256, (info.height, info.width, info.channels)).astype(np.uint8)
-    else:
-        x = read_array(source)
+    table = loaded.site(site)
+    x = synthetic_input(np.random.default_rng(seed), table) if source is None else read_array(source)
     files = write_vectors(out, loaded, site, x, build.directions)
     if json_output:
         print_json({"site": site, "files": [str(path) for path in files]})
@@ -242,13 +244,12 @@ def cosim(
         activations = {name: x[0] for name, x in batch.items()}
     else:
         from actcodec.params import load_params
-        from actcodec.tables.synthetic import synthetic_tables
+        from actcodec.tables.synthetic import synthetic_input, synthetic_tables
 
         build = load_params(str(synthetic))
         loaded = synthetic_tables(seed, build)
         rng = np.random.default_rng(seed)
-        shapes = {s.info.name: (s.info.height, s.info.width, s.info.channels) for s in loaded.sites}
-        activations = {name: rng.integers(0, 256, shape).astype(np.uint8) for name, shape in shapes.items()}
+        activations = {site.info.name: synthetic_input(rng, site) for site in loaded.sites}
     note(f"co-simulating {len(loaded.sites)} sites in {sim.value}; the first build takes a minute")
     result = cosimulate(
         loaded,
