@@ -10,6 +10,7 @@ import typer
 from actcodec.cli.options import (
     CheckpointOption,
     DataRootOption,
+    FoldedOption,
     JsonOption,
     SeedOption,
     SimulatorName,
@@ -200,6 +201,8 @@ def cosim(
     ] = None,
     sim: Annotated[SimulatorName, typer.Option("--sim", help="Simulator.")] = SimulatorName.VERILATOR,
     codec: BuildOption = None,
+    folded: FoldedOption = None,
+    fold: Annotated[bool, typer.Option("--fold", help="Run the sites of --folded, and not those of --tables.")] = False,
     image: Annotated[int, typer.Option(min=0, help="Number of the test image whose activations are used.")] = 0,
     stall: Annotated[
         float, typer.Option(min=0, max=0.95, help="Probability of a stall a cycle and port in the second pass.")
@@ -228,20 +231,24 @@ def cosim(
     if synthetic is not None and codec is not None:
         raise ActcodecError("cosim", "takes --codec with --tables only: --synthetic names the codec")
     if tables is not None:
-        from actcodec.activations import stored_activations
+        from actcodec.activations import load_folded, stored_activations
         from actcodec.data import load_dataset
         from actcodec.tables import load_tables
 
         use_threads(1)
         loaded = load_tables(tables)
-        build = _build_for(loaded, codec)
+        other = load_folded(folded) if folded else None
+        if fold and other is None:
+            raise ActcodecError("cosim", "takes --fold with --folded only")
         source = loaded.provenance
         network = open_network(source.network, data_root, checkpoint, source.dataset, sites, tables)
         images = load_dataset(network.dataset, "test", data_root).images
         if image >= len(images):
             raise ActcodecError("cosim", f"--image {image}: the test set has {len(images)} images")
-        batch = stored_activations(network, loaded, images[image : image + 1])
+        batch = stored_activations(network, loaded, images[image : image + 1], other)
         activations = {name: x[0] for name, x in batch.items()}
+        loaded = other.tables if fold and other else loaded
+        build = _build_for(loaded, codec)
     else:
         from actcodec.params import load_params
         from actcodec.tables.synthetic import synthetic_input, synthetic_tables

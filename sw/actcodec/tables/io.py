@@ -133,7 +133,7 @@ def manifest_of(tables: Tables) -> dict[str, Any]:
         "codec": tables.params.as_json(),
         "residency": tables.residency,
         "transaction_bytes": tables.transaction_bytes,
-        "provenance": tables.provenance.model_dump(mode="json"),
+        "provenance": tables.provenance.model_dump(mode="json", exclude_none=True),
         "images": {name: _sha256(content) for name, content in _images(tables).items()},
         "image_layout": LAYOUT,
         "sites": sites,

@@ -330,10 +330,61 @@ class Provenance(BaseModel):
     network_macs: int = Field(ge=0)
     codec_mac_share: float = Field(ge=0)
     actcodec_version: str
+    convolutions_sha256: str | None = None
+    """Tables of folded sites: the convolutions that compute them (`actcodec.tables.convolutions`)."""
+
+
+class _Totals:
+    """Sums over sites, which whoever has some inherits."""
+
+    sites: tuple[SiteTable, ...]
+
+    @property
+    def values(self) -> int:
+        """Activations of one image over all sites."""
+        return sum(site.info.values for site in self.sites)
+
+    @property
+    def stream_bytes(self) -> int:
+        """Stream bytes of one image over all sites."""
+        return sum(site.sizes(1).stream_bytes for site in self.sites)
+
+    @property
+    def table_bytes(self) -> int:
+        """Table bytes over all sites."""
+        return sum(site.table_bytes for site in self.sites)
+
+    @property
+    def bpv_stream(self) -> float:
+        """8 · stream bytes / values."""
+        return 8 * self.stream_bytes / self.values
+
+    @property
+    def bpv_relu(self) -> float | None:
+        """bpv_stream over outputs of a ReLU (low = zero) only, the narrower count of published figures.
+
+        None where there is no such site.
+        """
+        sites = [site for site in self.sites if site.info.low == site.info.zero]
+        if not sites:
+            return None
+        stream = sum(site.sizes(1).stream_bytes for site in sites)
+        return 8 * stream / sum(site.info.values for site in sites)
+
+    def bpv_net(self, batch: int) -> float:
+        """8 · (stream bytes + table bytes / batch) / values: tables reloaded once a batch."""
+        return 8 * (self.stream_bytes + self.table_bytes / batch) / self.values
 
 
 @dataclass(frozen=True, eq=False)
-class Tables:
+class SiteTotals(_Totals):
+    """The sums over any sites: over those of several tables."""
+
+    sites: tuple[SiteTable, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables(_Totals):
     """The whole of format v1's tables: what golden model, RTL and traffic model read."""
 
     params: CodecParams
@@ -368,39 +419,3 @@ class Tables:
         """The channel orders, by number of the site, of sites that are not stored in the network's own."""
         orders = {number: site.arrays.channel_order.astype(np.int64) for number, site in enumerate(self.sites)}
         return {number: order for number, order in orders.items() if not np.array_equal(order, np.arange(len(order)))}
-
-    @property
-    def values(self) -> int:
-        """Activations of one image over all sites."""
-        return sum(site.info.values for site in self.sites)
-
-    @property
-    def stream_bytes(self) -> int:
-        """Stream bytes of one image over all sites."""
-        return sum(site.sizes(self.transaction_bytes).stream_bytes for site in self.sites)
-
-    @property
-    def table_bytes(self) -> int:
-        """Table bytes over all sites."""
-        return sum(site.table_bytes for site in self.sites)
-
-    @property
-    def bpv_stream(self) -> float:
-        """8 · stream bytes / values."""
-        return 8 * self.stream_bytes / self.values
-
-    @property
-    def bpv_relu(self) -> float | None:
-        """bpv_stream over outputs of a ReLU (low = zero) only, the narrower count of published figures.
-
-        None where there is no such site.
-        """
-        sites = [site for site in self.sites if site.info.low == site.info.zero]
-        if not sites:
-            return None
-        stream = sum(site.sizes(self.transaction_bytes).stream_bytes for site in sites)
-        return 8 * stream / sum(site.info.values for site in sites)
-
-    def bpv_net(self, batch: int) -> float:
-        """8 · (stream bytes + table bytes / batch) / values: tables reloaded once a batch."""
-        return 8 * (self.stream_bytes + self.table_bytes / batch) / self.values
