@@ -128,11 +128,13 @@ class CodecParams(BaseModel):
     def refuses_tables_of(self, other: Self) -> str | None:
         """Why tables made for ``other`` do not fit this build: the first parameter that differs; None where they fit.
 
-        Tables do not depend on the directions of a build, nor on whether they share their multipliers.
+        Tables do not depend on the directions of a build, nor on whether they share their multipliers; and without an
+        encoder it does not matter what one would take.
         """
+        unimportant = _BUILD_ONLY if "encoder" in self.directions else (*_BUILD_ONLY, "transforms")
         for name in type(self).model_fields:
             own, others = getattr(self, name), getattr(other, name)
-            if name not in _BUILD_ONLY and own != others:
+            if name not in unimportant and own != others:
                 return f"{name} = {others}, not {own}"
         return None
 

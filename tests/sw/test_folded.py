@@ -18,7 +18,7 @@ from actcodec.tables import Tables, digest_of, load_tables, save_tables
 from actcodec.tables.cycles import ACCUMULATOR_LATENCY, encode_cycles
 from actcodec.tables.image import encoder_image, site_image
 from actcodec.tables.program import encoder_beats, encoder_code_records
-from actcodec.tables.records import encoder_records
+from actcodec.tables.records import decoder_records, encoder_records
 from actcodec.tables.synthetic import synthetic_input, synthetic_site, synthetic_tables
 from support.formulas import activations_of, pack_slowly, round_half_up, unpack_slowly
 from support.sites import BUILDS, TINY, changed
@@ -87,6 +87,13 @@ def test_what_the_encoder_takes_follows_from_the_build():
 def test_the_shipped_configuration_is_the_default_otherwise():
     shipped, usual = load_params("folded").as_json(), load_params("default").as_json()
     assert {name for name in usual if usual[name] != shipped[name]} == {"transforms"}
+
+
+def test_a_decoder_by_itself_takes_tables_of_either_kind():
+    decoder, encoder = load_params("decoder-only"), load_params("encoder-only")
+    assert decoder.refuses_tables_of(load_params("folded")) is None
+    assert "transforms" in encoder.refuses_tables_of(load_params("folded"))
+    assert decoder_records(decoder) == decoder_records(load_params("folded"))
 
 
 # --- tables

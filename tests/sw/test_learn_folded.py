@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 from actcodec.activations import FoldedTables, accumulate, load_folded, stored_activations
+from actcodec.cli import app
 from actcodec.data import load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.evaluate import evaluate
@@ -285,3 +288,16 @@ def test_tables_of_different_plans_or_without_a_site_are_refused(exported: tuple
     other = Tables(tables.params, tables.sites, provenance)
     with pytest.raises(ActcodecError, match="another plan"):
         evaluate(NETWORK, TEST, "golden", tables=other, folded=folded, progress=False)
+
+
+def test_the_command_line_exports_and_evaluates_both_tables(plan: Plan, tmp_path) -> None:
+    save_plan(plan, tmp_path / "plan")
+    run, out = CliRunner().invoke, tmp_path / "tables"
+    done = run(app, ["export", "--plan", str(tmp_path / "plan"), "--out", str(out), "--json"])
+    assert done.exit_code == 0
+    summary = json.loads(done.stdout)
+    assert summary["folded"]["sites"] == len(foldable_sites(NETWORK)) == len(load_folded(beside(out)).convolutions)
+    options = ["eval", "--golden", "--tables", str(out), "--folded", str(beside(out)), "--images", "20", "--json"]
+    done = run(app, options)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["bpv_stream"] == pytest.approx(plan.bpv_stream)
