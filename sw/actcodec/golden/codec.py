@@ -85,15 +85,14 @@ class SiteCodec:
             raise ActcodecError(where, f"{what} are {x.dtype}, expected {dtype}")
         if x.shape[-3:] != shape or x.ndim not in (3, 4):
             raise ActcodecError(where, f"{what} have shape {x.shape}, expected {shape} (H, W, {axes})")
-        if acc_range is None:
+        if acc_range is None or not x.size:
             return
-        for k, (low, high) in enumerate(acc_range.tolist()):
-            given = x[..., k]
-            if given.size and (given.min() < low or given.max() > high):
-                reached = f"{given.min()}…{given.max()}"
-                raise ActcodecError(
-                    where, f"accumulator {k} reaches {reached}, the convolution's range is {low}…{high}"
-                )
+        sums = x.reshape(-1, shape[-1])
+        least, most = sums.min(axis=0), sums.max(axis=0)
+        for k in np.flatnonzero((least < acc_range[:, 0]) | (most > acc_range[:, 1]))[:1]:
+            low, high = acc_range[k]
+            problem = f"accumulator {k} reaches {least[k]}…{most[k]}, the convolution's range is {low}…{high}"
+            raise ActcodecError(where, problem)
 
     def encode(self, x: Input) -> Bytes:
         """Stream of activations x, uint8 (H, W, C) or (N, H, W, C): bytes (S,) or (N, S).
