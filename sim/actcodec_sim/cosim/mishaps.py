@@ -203,9 +203,14 @@ class _Direction:
         wrong = self._choice((("rows", 0), ("count", 0), ("stride", 0), ("plane", len(self._site.planes))))
         return {**job, **window, wrong[0]: wrong[1]}
 
+    def _input(self) -> Input:
+        if self._site.info.transform == "folded":
+            return synthetic_input(self._rng, self._site)
+        return self._rng.integers(0, 256, self._site.encoder_shape, dtype=np.uint8)
+
     def _encoded(self, job: dict[str, int], is_part: bool) -> _Frame:
         site, height = self._site, self._site.info.height
-        x: Input = synthetic_input(self._rng, site)
+        x = self._input()
         rows = range(height)
         if is_part:
             first = int(self._rng.integers(height))
