@@ -11,7 +11,7 @@ from actcodec_rtl.component import Block
 from actcodec_rtl.decoder import Decoder
 from actcodec_rtl.encoder import Encoder
 from actcodec_rtl.interface import direction_ports
-from actcodec_rtl.layouts import beat_layout, word_layout
+from actcodec_rtl.layouts import beat_layout, encoder_beat_layout, word_layout
 from actcodec_rtl.multipliers import SharedMultipliers, Turns
 
 _DIRECTIONS = {"encoder": Encoder, "decoder": Decoder}
@@ -19,8 +19,8 @@ _DIRECTIONS = {"encoder": Encoder, "decoder": Decoder}
 
 def codec_members(params: CodecParams) -> dict[str, wiring.Member]:
     """The ports of the directions that the build has."""
-    word, beat = word_layout(params), beat_layout(params)
-    streams = {"encoder": (beat, word), "decoder": (word, beat)}
+    word = word_layout(params)
+    streams = {"encoder": (encoder_beat_layout(params), word), "decoder": (word, beat_layout(params))}
     return {name: Out(wiring.Signature(direction_ports(params, *streams[name]))) for name in params.directions}
 
 

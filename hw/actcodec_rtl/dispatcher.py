@@ -26,6 +26,9 @@ class Dispatcher(Block):
     without one (encoder) it is a stripe of full rows. What stores nothing is commanded to the MAC array only. In the
     encoder no output tells then that the frame is done, so it runs alone.
 
+    Where the records of sites name no planes of operations (an encoder without an array) there is no ``work``, and
+    every site stores something.
+
     Ports: ``start``, stream of `job_layout`; ``site`` and ``site_bank`` with ``known``, asked of the store about the
     job taken in the cycle before; read ports of the memories of sites and of windows; ``work`` and ``codes``, streams
     of `command_layout`; ``done``, in: a frame has ended; ``busy``, out: frames are under way; ``silent``, out: one
@@ -40,6 +43,7 @@ class Dispatcher(Block):
 
     def __init__(self, params: CodecParams, site: Record, window: Record | None = None) -> None:
         self._params, self._looks_up = params, window is not None
+        self._works = any(field.name == "plane" for field in site.fields)
         number = unsigned(bits_for(params.max_sites - 1))
         members: dict[str, wiring.Member] = {
             "start": In(stream.Signature(job_layout(params))),
@@ -49,7 +53,6 @@ class Dispatcher(Block):
             "site_en": Out(1),
             "site_addr": Out(number),
             "site_data": In(record_layout(site)),
-            "work": Out(stream.Signature(command_layout(params))),
             "codes": Out(stream.Signature(command_layout(params, seeks=self._looks_up))),
             "done": In(1),
             "busy": Out(1),
@@ -57,6 +60,8 @@ class Dispatcher(Block):
             "bad_site": Out(1),
             "bad_window": Out(1),
         }
+        if self._works:
+            members["work"] = Out(stream.Signature(command_layout(params)))
         if window is not None:
             members |= {
                 "window_en": Out(1),
@@ -75,11 +80,14 @@ class Dispatcher(Block):
         work_waits, codes_wait = Signal(), Signal()
         flight = Signal(FLIGHT_BITS)
         accept, refused = Signal(), Signal()
+        # A job that stores nothing leaves ``codes_wait`` set.
+        waiting = work_waits | self.codes.valid if self._works else codes_wait
+        commands = (self.work, self.codes) if self._works else (self.codes,)
         m.d.comb += [
             self.site.eq(job.site),
             self.site_bank.eq(job.bank),
             self.site_addr.eq(in_bank(self._params, job.site, job.bank)),
-            self.start.ready.eq(~work_waits & ~self.codes.valid & ~self.silent & ~flight.all()),
+            self.start.ready.eq(~waiting & ~self.silent & ~flight.all()),
             accept.eq(self.start.valid & self.start.ready),
             self.bad_site.eq(checked & ~known),
             self.bad_window.eq(checked & known & job.window & self._impossible(job, site)),
@@ -97,22 +105,25 @@ class Dispatcher(Block):
         with m.Elif(refused):
             m.d.sync += [work_waits.eq(0), codes_wait.eq(0)]
         with m.Else():
-            with m.If(self.work.valid & self.work.ready):
-                m.d.sync += work_waits.eq(0)
+            if self._works:
+                with m.If(self.work.valid & self.work.ready):
+                    m.d.sync += work_waits.eq(0)
             with m.If(self.codes.valid & self.codes.ready):
                 m.d.sync += codes_wait.eq(0)
 
-        for command in (self.work.payload, self.codes.payload):
+        for command in commands:
             m.d.comb += [
-                command.last_y.eq(Mux(job.window, job.rows - 1, site.last_y)),
-                command.bank.eq(job.bank),
+                command.payload.last_y.eq(Mux(job.window, job.rows - 1, site.last_y)),
+                command.payload.bank.eq(job.bank),
             ]
         waits = work_waits & there & ~refused, codes_wait & there & ~refused
         if self._looks_up:
             found = self._command_window(m, job, site, checked & ~refused, *waits)
         else:
             found = read
-            self._command_frame(m, job, site, flight, *waits)
+            if self._works:
+                self._command_work(m, job, site, flight, waits[0])
+            self._command_codes(m, job, site, waits[1])
         with m.If(accept):
             m.d.sync += there.eq(0)
         with m.Elif(Mux(job.window, found, read)):
@@ -126,18 +137,20 @@ class Dispatcher(Block):
             nothing = nothing | (job.count == 0) | (job.stride == 0) | (job.plane > site.last_plane)
         return nothing
 
-    def _command_frame(
-        self, m: Module, job: Any, site: Any, flight: Signal, work_waits: Value, codes_wait: Value
-    ) -> None:
-        """The encoder's commands: all planes, in full width."""
-        bank = job.bank
+    def _command_codes(self, m: Module, job: Any, site: Any, codes_wait: Value) -> None:
+        """The encoder's command to the walker of codes: all planes, in full width."""
+        m.d.comb += [
+            self.codes.valid.eq(codes_wait & site.coded if self._works else codes_wait),
+            self.codes.payload.plane.eq(in_bank(self._params, site.code_plane, job.bank)),
+            self.codes.payload.last_x.eq(site.last_x),
+        ]
+
+    def _command_work(self, m: Module, job: Any, site: Any, flight: Signal, work_waits: Value) -> None:
+        """The encoder's command to its array's walker; a frame that stores nothing waits to be alone."""
         m.d.comb += [
             self.work.valid.eq(work_waits & (site.coded | (flight == 1))),
-            self.codes.valid.eq(codes_wait & site.coded),
-            self.work.payload.plane.eq(in_bank(self._params, site.plane, bank)),
-            self.codes.payload.plane.eq(in_bank(self._params, site.code_plane, bank)),
+            self.work.payload.plane.eq(in_bank(self._params, site.plane, job.bank)),
             self.work.payload.last_x.eq(site.last_x),
-            self.codes.payload.last_x.eq(site.last_x),
         ]
         with m.If(self.work.valid & self.work.ready & ~site.coded):
             m.d.sync += self.silent.eq(1)

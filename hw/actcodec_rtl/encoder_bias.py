@@ -22,6 +22,9 @@ class EncoderBias(Block):
     A result of more slots is worked off record by record from a register behind the sums; padding passes between
     results.
 
+    Where no array is before it (`CodecParams.takes_accumulators`) it also tells who gives the sums: ``last_lane``, the
+    record's field of the sums that are taken next, and ``ends``, strobe: the frame's last record or padding passes.
+
     Ports: ``i``, stream of `sums_layout`; ``step``, stream of `walker.step_layout` with ``record``, the code record on
     the memory's output; ``o``, stream of `accumulators_layout`. One record or padding a cycle, in two stages of which
     sums pass the second only: record, accumulators. The second moves where ``o`` is ready.
@@ -31,14 +34,16 @@ class EncoderBias(Block):
 
     def __init__(self, params: CodecParams) -> None:
         self._params = params
-        super().__init__(
-            {
-                "i": In(stream.Signature(sums_layout(params))),
-                "step": In(stream.Signature(step_layout())),
-                "record": In(record_layout(encoder_records(params)["code"])),
-                "o": Out(stream.Signature(accumulators_layout(params))),
-            }
-        )
+        record = record_layout(encoder_records(params)["code"])
+        members = {
+            "i": In(stream.Signature(sums_layout(params))),
+            "step": In(stream.Signature(step_layout())),
+            "record": In(record),
+            "o": Out(stream.Signature(accumulators_layout(params))),
+        }
+        if params.takes_accumulators:
+            members |= {"ends": Out(1), "last_lane": Out(record["last_lane"].shape)}
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -52,7 +57,7 @@ class EncoderBias(Block):
             behind = Mux(taken.valid & ~step.pad, ~record.ends, midway)
             m.d.sync += first.eq(self.step.valid & ~self.step.payload.pad & ~behind)
         values: list[Any] = [self.i.payload[slot] for slot in range(codes)]
-        if p.slots > codes:
+        if p.encoder_slots > codes:
             values = self._held(m, fire & ~step.pad, midway, record.ends)
         m.d.comb += [
             advance.eq(self.o.ready),
@@ -60,6 +65,8 @@ class EncoderBias(Block):
             fire.eq(taken.valid & taken.ready),
             self.i.ready.eq(advance & first),
         ]
+        if p.takes_accumulators:
+            m.d.comb += [self.ends.eq(fire & step.last), self.last_lane.eq(record.last_lane)]
         complete = register(self.o.payload.shape(), "complete")
         m.d.comb += self.o.payload.eq(complete)
         with m.If(advance):
@@ -80,7 +87,7 @@ class EncoderBias(Block):
     def _held(self, m: Module, fire: Value, midway: Signal, ends: Value) -> list[Any]:
         """Keep the slots that the first record of a step leaves over; return those of the present record."""
         p, codes = self._params, self._params.codes_per_cycle
-        held = [register(signed(p.acc_bits), f"held_{slot}") for slot in range(p.slots - codes)]
+        held = [register(signed(p.acc_bits), f"held_{slot}") for slot in range(p.encoder_slots - codes)]
         values = []
         for slot in range(codes):
             first = self.i.payload[slot]

@@ -53,7 +53,8 @@ def errors_layout() -> data.StructLayout:
 
     ``early_last`` and ``late_last``: ``last`` of the input came before, or not with, the last one of a frame.
     ``bad_site`` and ``bad_window``: a job was refused. ``bad_table``: an image was, the rest of it is dropped.
-    ``keep``: the last lane of a beat was not that of the site's channels; the beat was taken as it is (encoder only).
+    ``keep``: the last lane of a beat was not that of the site's channels (coefficients, where the encoder takes
+    accumulators); the beat was taken as it is (encoder only).
     """
     return data.StructLayout({name: 1 for name in ERRORS})
 
@@ -72,6 +73,23 @@ def beat_layout(params: CodecParams) -> data.StructLayout:
     )
 
 
+def encoder_beat_layout(params: CodecParams) -> data.StructLayout:
+    """A beat of the encoder's input: activations as in `beat_layout`, or accumulators.
+
+    Accumulators are ``codes`` signed integers of ``acc_bits``, first coefficient least significant; ``last_lane`` is
+    then the number of the last one, codes − 1 but for the last beat of a position.
+    """
+    if not params.takes_accumulators:
+        return beat_layout(params)
+    return data.StructLayout(
+        {
+            "data": data.ArrayLayout(signed(params.encoder_lane_bits), params.encoder_lanes),
+            "last": 1,
+            "last_lane": bits_for(params.encoder_lanes - 1),
+        }
+    )
+
+
 def word_layout(params: CodecParams) -> data.StructLayout:
     """A bus word of the compressed stream, first bit least significant, and the end of the frame."""
     return data.StructLayout({"data": params.word_bits, "last": 1})
@@ -85,8 +103,8 @@ def chunk_layout(params: CodecParams) -> data.StructLayout:
 
 
 def sums_layout(params: CodecParams) -> data.ArrayLayout:
-    """What the encoder's array has computed: a sum a slot."""
-    return data.ArrayLayout(signed(params.acc_bits), params.slots)
+    """What the encoder's array, or the convolution before it, has computed: a sum a slot."""
+    return data.ArrayLayout(signed(params.acc_bits), params.encoder_slots)
 
 
 def values_layout(params: CodecParams) -> data.ArrayLayout:

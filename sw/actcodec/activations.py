@@ -1,17 +1,56 @@
-"""The stored activations of a network as the codec sees them: bytes in, through the golden model, bytes out."""
+"""The stored activations of a network as the codec sees them: bytes in, through the golden model, bytes out.
+
+Folded sites are computed as the hardware does it: the composed convolution on the bytes that the codec gave back for
+the site before, its sums coded by the golden model.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from actcodec.errors import ActcodecError
-from actcodec.golden import SiteCodec
+from actcodec.golden import Input, SiteCodec
 from actcodec.learn.quantize8 import ActivationRange
-from actcodec.networks import Network, SitedNetwork, sited_network
-from actcodec.tables import SiteTable, Tables
+from actcodec.networks import Network, SitedNetwork, foldable_sites, sited_network
+from actcodec.tables import SiteTable, Tables, load_tables
+from actcodec.tables.convolutions import Convolution, load_convolutions
+
+_FLOAT32_EXACT = 1 << 24
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedTables:
+    """Tables of folded sites with the convolutions that compute them, in the order of the tables' sites."""
+
+    tables: Tables
+    convolutions: tuple[Convolution, ...]
+
+
+def load_folded(directory: Path) -> FoldedTables:
+    """Read the tables of folded sites. Raises ActcodecError as `load_tables` and `load_convolutions` do."""
+    tables = load_tables(directory)
+    return FoldedTables(tables, load_convolutions(directory, tables))
+
+
+@torch.no_grad()
+def accumulate(convolution: Convolution, x: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Return the sums (N, H, W, K) of a composed convolution on bytes x (N, H, W, C), in exact integers."""
+    weight = torch.from_numpy(convolution.weight)
+    # No partial sum is larger than the sum of all magnitudes.
+    reach = int(weight.double().abs().sum((1, 2, 3)).max()) * 255
+    number = torch.float32 if reach < _FLOAT32_EXACT else torch.float64
+    given = torch.from_numpy(x).permute(0, 3, 1, 2).to(number) - convolution.zero
+    c = convolution
+    sums = functional.conv2d(given, weight.to(number), None, c.stride, c.padding, c.dilation)
+    return np.ascontiguousarray(sums.permute(0, 2, 3, 1).to(torch.int32).numpy())
 
 
 class SiteTap:
@@ -21,50 +60,110 @@ class SiteTap:
         info = table.info
         self._range = ActivationRange(info.scale, info.zero, info.low, info.high)
         self._codec = SiteCodec(table) if coded else None
-        self.stored: NDArray[np.uint8] | None = None
-        """The last batch that reached the site, (N, H, W, C), before encoding; only where coded."""
+        self.stored: Input | None = None
+        """What the encoder got for the last batch that reached the site, (N, H, W, ·); only where coded."""
+        self.decoded: NDArray[np.uint8] | None = None
+        """What the decoder gave back for it."""
 
     def __call__(self, activation: Tensor) -> Tensor:
         """Replace an activation (N, C, H, W) by what is read back."""
+        if self._codec is None:
+            return self._range.dequantize(self._range.quantize(activation))
+        self.stored = self._input(activation)
+        self.decoded = self._codec.decode(self._codec.encode(self.stored))
+        return self._range.dequantize(torch.from_numpy(self.decoded).permute(0, 3, 1, 2).to(torch.float32))
+
+    def _input(self, activation: Tensor) -> Input:
         x = self._range.quantize(activation)
-        if self._codec is not None:
-            self.stored = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy().astype(np.uint8))
-            decoded = self._codec.decode(self._codec.encode(self.stored))
-            x = torch.from_numpy(decoded).permute(0, 3, 1, 2).to(torch.float32)
-        return self._range.dequantize(x)
+        return np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy().astype(np.uint8))
 
 
-def site_taps(tables: Tables | None, network: Network, sited: SitedNetwork, *, coded: bool) -> list[SiteTap]:
-    """A tap for every site of the network, in the order of its sites.
+class FoldedTap(SiteTap):
+    """A folded site through the golden model: what reaches it from the float network is not looked at."""
 
-    Raises ActcodecError where the tables are missing or another network's.
+    def __init__(self, table: SiteTable, convolution: Convolution, source: SiteTap) -> None:
+        super().__init__(table, coded=True)
+        self._convolution, self._source = convolution, source
+
+    def _input(self, activation: Tensor) -> Input:
+        assert self._source.decoded is not None, "the convolution reads a site that comes before"
+        return accumulate(self._convolution, self._source.decoded)
+
+
+def site_taps(
+    tables: Tables | None,
+    network: Network,
+    sited: SitedNetwork,
+    *,
+    coded: bool,
+    folded: FoldedTables | None = None,
+) -> list[SiteTap]:
+    """A tap for every site of the network, in the order of its sites; ``folded`` are those that ``tables`` lack.
+
+    Raises ActcodecError where the tables are missing, another network's or of different plans.
     """
     if tables is None:
         raise ActcodecError("tables", "are needed for every mode but float")
-    if tables.provenance.checkpoint_sha256 != network.checkpoint_sha256:
-        raise ActcodecError("tables", f"were made for another checkpoint than {network.name}'s")
-    if len(tables.sites) != len(sited.sites):
-        raise ActcodecError("tables", f"have {len(tables.sites)} sites, {network.name} has {len(sited.sites)}")
-    for table, site in zip(tables.sites, sited.sites, strict=True):
+    parts = [tables] if folded is None else [tables, folded.tables]
+    for part in parts:
+        if part.provenance.checkpoint_sha256 != network.checkpoint_sha256:
+            raise ActcodecError("tables", f"were made for another checkpoint than {network.name}'s")
+        if part.provenance.plan_sha256 != tables.provenance.plan_sha256:
+            raise ActcodecError("folded tables", "were made of another plan than the other ones")
+    listed = [table for part in parts for table in part.sites]
+    if len(listed) != len(sited.sites):
+        raise ActcodecError("tables", f"have {len(listed)} sites, {network.name} has {len(sited.sites)}")
+    if folded is not None:
+        places = {site.name: site.index for site in sited.sites}
+        listed.sort(key=lambda table: places.get(table.info.name, -1))
+    for table, site in zip(listed, sited.sites, strict=True):
         given = (table.info.name, table.info.channels, table.info.height, table.info.width)
         expected = (site.name, site.channels, site.height, site.width)
         if given != expected:
             raise ActcodecError("tables", f"site {given} does not fit {network.name}'s {expected}")
-    return [SiteTap(table, coded) for table in tables.sites]
+    if folded is None or not coded:
+        return [SiteTap(table, coded) for table in listed]
+    return _with_folded(listed, network, folded)
+
+
+def _with_folded(listed: Sequence[SiteTable], network: Network, folded: FoldedTables) -> list[SiteTap]:
+    sources = {conv.site: conv.source for conv in foldable_sites(network)}
+    convolutions = dict(zip((t.info.name for t in folded.tables.sites), folded.convolutions, strict=True))
+    taps: list[SiteTap] = []
+    for number, table in enumerate(listed):
+        convolution = convolutions.get(table.info.name)
+        if convolution is None:
+            taps.append(SiteTap(table, coded=True))
+        elif sources.get(number, number) >= number:
+            raise ActcodecError(f"site {table.info.name}", f"cannot be folded in {network.name}")
+        else:
+            taps.append(FoldedTap(table, convolution, taps[sources[number]]))
+    return taps
+
+
+def folded_indices(sited: SitedNetwork, folded: FoldedTables | None) -> tuple[int, ...]:
+    """The indices of the network's sites that are folded."""
+    names = set() if folded is None else {table.info.name for table in folded.tables.sites}
+    return tuple(site.index for site in sited.sites if site.name in names)
 
 
 @torch.no_grad()
-def stored_activations(network: Network, tables: Tables, images: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
-    """What the encoder of every site gets for ``images`` (N, H, W, C), by the site's name: uint8 (N, H, W, C).
+def stored_activations(
+    network: Network, tables: Tables, images: NDArray[np.uint8], folded: FoldedTables | None = None
+) -> dict[str, Input]:
+    """What the encoder of every site gets for ``images`` (N, H, W, C), by the site's name.
 
-    Every site reads what the golden model decoded upstream. Raises ActcodecError as `site_taps` does.
+    uint8 (N, H, W, C), of a folded site int32 (N, H, W, K). Every site reads what the golden model decoded upstream.
+    Raises ActcodecError as `site_taps` does.
     """
-    sited = sited_network(network, orders=tables.orders)
-    taps = site_taps(tables, network, sited, coded=True)
+    plain = sited_network(network, orders=tables.orders)
+    taps = site_taps(tables, network, plain, coded=True, folded=folded)
+    indices = folded_indices(plain, folded)
+    sited = sited_network(network, folded=indices) if indices else plain
     sited(network.inputs(images), lambda index, tensor: taps[index](tensor))
-    found: dict[str, NDArray[np.uint8]] = {}
-    for table, tap in zip(tables.sites, taps, strict=True):
+    found: dict[str, Input] = {}
+    for site, tap in zip(sited.sites, taps, strict=True):
         if tap.stored is None:
-            raise ActcodecError(f"site {table.info.name}", "is not reached by the network")
-        found[table.info.name] = tap.stored
+            raise ActcodecError(f"site {site.name}", "is not reached by the network")
+        found[site.name] = tap.stored
     return found

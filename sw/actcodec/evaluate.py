@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from actcodec.activations import site_taps
+from actcodec.activations import FoldedTables, folded_indices, site_taps
 from actcodec.data import Dataset
 from actcodec.errors import ActcodecError
 from actcodec.learn.batches import input_batches
@@ -54,6 +54,7 @@ def evaluate(
     mode: Mode = "golden",
     *,
     tables: Tables | None = None,
+    folded: FoldedTables | None = None,
     weights: str = "float",
     progress: bool = True,
     expected: Tensor | None = None,
@@ -65,7 +66,8 @@ def evaluate(
 
     ``float`` leaves activations alone; ``int8`` rounds every site to the reference bytes of ``tables``; ``golden``
     sends every site through the integer golden model: encode, the real bytes of the stream, decode. ``weights`` is
-    ``float`` or ``w8``.
+    ``float`` or ``w8``. ``folded`` are the tables of the sites that ``tables`` lack; ``golden`` computes these in
+    integers from the bytes of the site before.
     Raises ActcodecError where mode, data set or tables do not go with the network.
     """
     if mode not in MODES:
@@ -76,8 +78,10 @@ def evaluate(
         )
     plain = sited_network(network)
     orders = tables.orders if tables is not None and mode != "float" else {}
-    sited = plain if weights == "float" and not orders else sited_network(network, weights, orders)
-    taps = None if mode == "float" else site_taps(tables, network, plain, coded=mode == "golden")
+    indices = folded_indices(plain, folded) if mode != "float" else ()
+    unchanged = weights == "float" and not orders and not indices
+    sited = plain if unchanged else sited_network(network, weights, orders, indices)
+    taps = None if mode == "float" else site_taps(tables, network, plain, coded=mode == "golden", folded=folded)
     correct = agreement = start = 0
     divergence = 0.0
     for x in input_batches(network, dataset.images, _BATCH, f"evaluating {mode}", progress):

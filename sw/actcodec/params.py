@@ -49,6 +49,9 @@ def _is_power_of_two(value: int) -> bool:
 class CodecParams(BaseModel):
     """Parameters of a codec build (hardware generics and table limits).
 
+    A build whose ``transforms`` are ``("folded",)`` has an encoder that takes the accumulators of a convolution and has
+    no MAC array; ``lanes``, ``rows`` and ``coefficient_depth`` are its decoder's.
+
     ``lanes`` activations enter (leave) a cycle and ``rows`` coefficients are computed in parallel, so that the
     MAC array has lanes × rows multipliers; ``codes`` of them are requantized and packed (unpacked) a cycle. Depths
     (and ``max_sites``) are entries of the whole table memories of one direction. With two ``banks`` bank 1 begins in
@@ -98,13 +101,18 @@ class CodecParams(BaseModel):
             depth = getattr(self, name)
             if self.banks > 1 and (depth < self.banks or not _is_power_of_two(depth)):
                 raise ValueError(f"{name} = {depth} cannot be halved; banks = 2 takes powers of two from 2 on")
-        if "folded" in self.transforms:
-            raise ValueError("transforms: 'folded' is not available in this generator")
+        if self.takes_accumulators and self.transforms != ("folded",):
+            raise ValueError(
+                f"transforms = {list(self.transforms)}: an encoder takes accumulators or activations, "
+                "so that 'folded' goes with no other transform"
+            )
         # One way to write each choice: what is hashed is the same for the same build.
         if not self.directions or self.directions != tuple(name for name in DIRECTIONS if name in self.directions):
             raise ValueError(f"directions = {list(self.directions)} is not {list(DIRECTIONS)} or one of them")
         if self.shared_array and self.directions != DIRECTIONS:
             raise ValueError("shared_array needs both directions")
+        if self.shared_array and self.takes_accumulators:
+            raise ValueError("shared_array: the encoder of transforms = ['folded'] has no array to share")
         return self
 
     def as_json(self) -> dict[str, Any]:
@@ -120,11 +128,13 @@ class CodecParams(BaseModel):
     def refuses_tables_of(self, other: Self) -> str | None:
         """Why tables made for ``other`` do not fit this build: the first parameter that differs; None where they fit.
 
-        Tables do not depend on the directions of a build, nor on whether they share their multipliers.
+        Tables do not depend on the directions of a build, nor on whether they share their multipliers; and without an
+        encoder it does not matter what one would take.
         """
+        unimportant = _BUILD_ONLY if "encoder" in self.directions else (*_BUILD_ONLY, "transforms")
         for name in type(self).model_fields:
             own, others = getattr(self, name), getattr(other, name)
-            if name not in _BUILD_ONLY and own != others:
+            if name not in unimportant and own != others:
                 return f"{name} = {others}, not {own}"
         return None
 
@@ -148,6 +158,31 @@ class CodecParams(BaseModel):
     def slots(self) -> int:
         """Numbers that the MAC array exchanges with the codes' side at once."""
         return max(self.rows, self.codes_per_cycle)
+
+    @property
+    def takes_accumulators(self) -> bool:
+        """Whether the encoder takes accumulators of the preceding convolution, and not activations."""
+        return "folded" in self.transforms
+
+    @property
+    def encoder_lanes(self) -> int:
+        """Numbers in a beat of the encoder's input: activations, or accumulators."""
+        return self.codes_per_cycle if self.takes_accumulators else self.lanes
+
+    @property
+    def encoder_lane_bits(self) -> int:
+        """Bits of each of them: unsigned activations, or signed accumulators."""
+        return self.acc_bits if self.takes_accumulators else ACTIVATION_BITS
+
+    @property
+    def encoder_lane_bytes(self) -> int:
+        """Bytes of each of them on a stream of bytes."""
+        return -(-self.encoder_lane_bits // 8)
+
+    @property
+    def encoder_slots(self) -> int:
+        """Sums that the encoder's biases get at once."""
+        return self.codes_per_cycle if self.takes_accumulators else self.slots
 
     @property
     def beats_per_block(self) -> int:

@@ -7,6 +7,7 @@ from support.frames import (
     CONFIGS,
     DECODER,
     ENCODER,
+    FOLDED,
     ODD_BUILDS,
     Direction,
     Player,
@@ -17,14 +18,22 @@ from support.frames import (
     tables_with_edges,
 )
 
+Build = str | CodecParams
 DIRECTIONS, NAMES = (ENCODER, DECODER), ("encoder", "decoder")
+CASES = {
+    f"{name} {config}": (direction, config)
+    for config in CONFIGS
+    for direction, name in zip(DIRECTIONS, NAMES, strict=True)
+}
+# The decoder of a folded build is that of any other.
+CASES |= {"encoder folded": (ENCODER, FOLDED)}
+cases = pytest.mark.parametrize(("direction", "config"), list(CASES.values()), ids=list(CASES))
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS, ids=NAMES)
-@pytest.mark.parametrize("config", CONFIGS)
+@cases
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_site_without_stalls_gives_the_golden_output_in_the_cycles_of_the_formula(
-    direction: Direction, config: str, seed: int
+    direction: Direction, config: Build, seed: int
 ) -> None:
     tables = tables_with_edges(config, seed)
 
@@ -45,11 +54,10 @@ def test_every_site_without_stalls_gives_the_golden_output_in_the_cycles_of_the_
     Player(direction, tables.params).play(script)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS, ids=NAMES)
-@pytest.mark.parametrize("config", CONFIGS)
+@cases
 @pytest.mark.parametrize(("input_stall", "output_stall"), [(0.0, 0.9), (0.5, 0.4)])
 def test_stalls_change_nothing_and_are_counted(
-    direction: Direction, config: str, input_stall: float, output_stall: float
+    direction: Direction, config: Build, input_stall: float, output_stall: float
 ) -> None:
     tables = tables_with_edges(config, 3)
 
@@ -65,10 +73,9 @@ def test_stalls_change_nothing_and_are_counted(
     Player(direction, tables.params).play(script)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS, ids=NAMES)
-@pytest.mark.parametrize("config", CONFIGS)
+@cases
 def test_a_frame_that_starts_while_the_one_before_waits_to_leave_keeps_last_in_its_place(
-    direction: Direction, config: str
+    direction: Direction, config: Build
 ) -> None:
     tables, (large, small) = large_and_small(config)
 
@@ -89,9 +96,8 @@ def test_a_frame_that_starts_while_the_one_before_waits_to_leave_keeps_last_in_i
     Player(direction, tables.params).play(script)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS, ids=NAMES)
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_reset_in_the_middle_of_a_frame_leaves_nothing_behind(direction: Direction, config: str) -> None:
+@cases
+def test_a_reset_in_the_middle_of_a_frame_leaves_nothing_behind(direction: Direction, config: Build) -> None:
     tables, (large, small) = large_and_small(config)
 
     async def script(player: Player) -> None:
@@ -109,9 +115,10 @@ def test_a_reset_in_the_middle_of_a_frame_leaves_nothing_behind(direction: Direc
     Player(direction, tables.params).play(script)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS, ids=NAMES)
-@pytest.mark.parametrize("config", CONFIGS)
-def test_a_site_whose_last_block_stores_nothing_still_marks_its_last_output(direction: Direction, config: str) -> None:
+@cases
+def test_a_site_whose_last_block_stores_nothing_still_marks_its_last_output(
+    direction: Direction, config: Build
+) -> None:
     tables, frames = sites_without_bits_at_the_end(config)
 
     async def script(player: Player) -> None:

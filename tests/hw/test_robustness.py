@@ -14,7 +14,7 @@ from actcodec.params import CodecParams, load_params
 from actcodec_rtl.decoder import Decoder
 from actcodec_rtl.encoder import Encoder
 from actcodec_sim.cosim.mishaps import Part, scenario
-from support.frames import tables_of
+from support.frames import FOLDED, tables_of
 from support.streams import Bench, Sink, Source, Strobes, simulate
 
 DIRECTIONS: dict[str, Callable[[CodecParams], Any]] = {"encoder": Encoder, "decoder": Decoder}
@@ -68,10 +68,17 @@ class Stage:
             assert value & part.masks[n] == part.outputs[n] & part.masks[n], f"output {n} of {len(part.outputs)}"
 
 
-@pytest.mark.parametrize("name", DIRECTIONS)
-@pytest.mark.parametrize(("config", "seed", "phases"), [("tiny", 1, 12), ("default", 3, 5)])
-def test_a_scenario_of_mishaps(name: str, config: str, seed: int, phases: int) -> None:
-    params, reset, rng = load_params(config), Signal(), random.Random(seed)
+BUILDS = {"tiny": (load_params("tiny"), 1, 12), "default": (load_params("default"), 3, 5), "folded": (FOLDED, 2, 16)}
+
+
+@pytest.mark.parametrize(
+    ("name", "build"),
+    # The decoder of a folded build is that of any other.
+    [(name, build) for build in BUILDS for name in DIRECTIONS if (name, build) != ("decoder", "folded")],
+)
+def test_a_scenario_of_mishaps(name: str, build: str) -> None:
+    params, seed, phases = BUILDS[build]
+    reset, rng = Signal(), random.Random(seed)
     dut = DIRECTIONS[name](params)
 
     async def testbench(ctx: SimulatorContext) -> None:

@@ -18,6 +18,7 @@ from support.cosim import CACHE, random_activations
 
 TABLES = synthetic_tables(11, load_params("tiny"), side=4)
 ACTIVATIONS = random_activations(TABLES, 12)
+FOLDED = synthetic_tables(11, TABLES.params.model_copy(update={"transforms": ("folded",)}), side=4)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,11 @@ def test_the_shell_does_what_registers_and_streams_say(
     simulate_axi(
         TABLES, ACTIVATIONS, simulator, CACHE, tmp_path / "job", seed=3, sites=sites, tiling=Tiling(3, 2, halo=1)
     )
+
+
+def test_the_shell_takes_accumulators(tmp_path: Path) -> None:
+    activations = random_activations(FOLDED, 12)
+    simulate_axi(FOLDED, activations, "icarus", CACHE, tmp_path / "job", seed=4, sites=[3, 4])
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ SHIPPED = sorted(path.stem for path in (configs_folder() / "codec").glob("*.toml
 @pytest.mark.parametrize(
     ("codec", "simulator"),
     [
-        *((codec, "icarus") for codec in ("tiny", "default", "wide")),
+        *((codec, "icarus") for codec in ("tiny", "default", "wide", "folded")),
         *((codec, "verilator") for codec in SHIPPED),
     ],
 )

@@ -10,19 +10,20 @@ import numpy as np
 import pytest
 
 from actcodec.errors import ActcodecError
-from actcodec.params import load_params
+from actcodec.params import CodecParams, load_params
 from actcodec.tables.synthetic import synthetic_tables
 from actcodec_rtl.generate import generate
 from actcodec_sim.cosim.run import rtl_folder
 from actcodec_sim.cosim.vectors import write_vectors
 from support.cosim import CACHE, random_activations
+from support.frames import FOLDED, params_of
 
 BENCH = Path(__file__).parents[2] / "examples" / "integration" / "actcodec_codec_tb.sv"
 
 
-def prepare(config: str, vectors: Path, site: int = 3) -> Path:
+def prepare(config: str | CodecParams, vectors: Path, site: int = 3) -> Path:
     """Write vectors of a site and return the folder of the RTL."""
-    params = load_params(config)
+    params = params_of(config)
     tables = synthetic_tables(5, params)
     name = tables.sites[site].info.name
     write_vectors(vectors, tables, name, random_activations(tables, 6)[name], params.directions)
@@ -43,8 +44,10 @@ def simulate(rtl: Path, vectors: Path, limit_cycles: int = 100_000) -> str:
     return result.stdout
 
 
-@pytest.mark.parametrize("config", ["tiny", "decoder-only", "encoder-only"])
-def test_every_payload_of_every_direction_is_compared_and_passes(config: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "config", ["tiny", "decoder-only", "encoder-only", FOLDED], ids=["tiny", "decoder-only", "encoder-only", "folded"]
+)
+def test_every_payload_of_every_direction_is_compared_and_passes(config: str | CodecParams, tmp_path: Path) -> None:
     rtl = prepare(config, tmp_path / "vectors")
     assert re.search(r"^PASS: \d+ cycles$", simulate(rtl, tmp_path / "vectors"), re.MULTILINE)
 
@@ -72,6 +75,6 @@ def test_a_missing_input_ends_with_a_failure(tmp_path: Path) -> None:
 
 def test_vectors_refuse_activations_of_another_shape(tmp_path: Path) -> None:
     tables = synthetic_tables(5, load_params("tiny"))
-    with pytest.raises(ActcodecError, match=r"takes activations uint8 \(6, 6, 8\), not uint8 \(1, 2, 3\)"):
+    with pytest.raises(ActcodecError, match=r"have shape \(1, 2, 3\), expected \(6, 6, 8\)"):
         write_vectors(tmp_path / "v", tables, "synthetic0", np.zeros((1, 2, 3), np.uint8), ("encoder",))
     assert not (tmp_path / "v").exists()

@@ -22,10 +22,13 @@ TINY = synthetic_tables(1, load_params("tiny"), side=4)
 HALF_DUPLEX = synthetic_tables(1, TINY.params.model_copy(update={"shared_array": True}), side=4)
 
 
+FOLDED = synthetic_tables(1, TINY.params.model_copy(update={"transforms": ("folded",)}), side=4)
+
+
 @pytest.mark.parametrize(
     ("tables", "simulator", "phases"),
-    [(TINY, "icarus", 10), (HALF_DUPLEX, "icarus", 10), (TINY, "verilator", 60)],
-    ids=["icarus", "half-duplex-icarus", "verilator"],
+    [(TINY, "icarus", 10), (HALF_DUPLEX, "icarus", 10), (FOLDED, "icarus", 10), (TINY, "verilator", 60)],
+    ids=["icarus", "half-duplex-icarus", "folded-icarus", "verilator"],
 )
 def test_whatever_happens_is_flagged_and_what_follows_is_right(
     tables: Tables, simulator: Simulator, phases: int, tmp_path: Path

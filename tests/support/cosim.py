@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from actcodec.golden import Input
 from actcodec.tables import Tables
+from actcodec.tables.synthetic import synthetic_input
 
 # Simulator builds are named by their content; sharing the demo's folder saves minutes.
 CACHE = Path(__file__).parents[2] / "build" / "cache"
 
 
-def random_activations(tables: Tables, seed: int) -> dict[str, NDArray[np.uint8]]:
-    """Uniform bytes for every site, (H, W, C)."""
+def random_activations(tables: Tables, seed: int) -> dict[str, Input]:
+    """Random inputs of the encoder for every site: uniform bytes (H, W, C), or accumulators (H, W, K)."""
     rng = np.random.default_rng(seed)
-    return {
-        site.info.name: rng.integers(0, 256, (site.info.height, site.info.width, site.info.channels)).astype(np.uint8)
-        for site in tables.sites
-    }
+    return {site.info.name: synthetic_input(rng, site) for site in tables.sites}

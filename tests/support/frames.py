@@ -12,21 +12,24 @@ from amaranth.hdl import ResetInserter, Signal, Value
 from amaranth.sim import SimulatorContext
 from numpy.typing import NDArray
 
-from actcodec.golden import SiteCodec
-from actcodec.golden.beats import last_lanes, to_beats, window_beats
-from actcodec.params import CodecParams, load_params
+from actcodec.golden import Input, SiteCodec
+from actcodec.golden.beats import beat_integers, last_lanes, to_beats, to_encoder_beats, window_beats
+from actcodec.params import CodecParams, Transform, load_params
 from actcodec.tables.cycles import decode_cycles, encode_cycles
 from actcodec.tables.geometry import Window
 from actcodec.tables.image import decoder_image, encoder_image
 from actcodec.tables.model import SiteTable, Tables
-from actcodec.tables.synthetic import synthetic_site, synthetic_tables
+from actcodec.tables.synthetic import synthetic_input, synthetic_site, synthetic_tables
 from actcodec_rtl.counters import COUNTERS
 from actcodec_rtl.decoder import Decoder
 from actcodec_rtl.encoder import Encoder
-from actcodec_rtl.layouts import beat_layout, job_layout, load_layout
+from actcodec_rtl.layouts import beat_layout, encoder_beat_layout, job_layout, load_layout
+from support.sites import changed
 from support.streams import Bench, Sink, Source, fields, pack_fields, simulate
 
 CONFIGS = ("tiny", "default", "wide")
+FOLDED = load_params("tiny").model_copy(update={"transforms": ("folded",)})
+"""An encoder of accumulators, four a beat."""
 ODD_BUILDS = (
     CodecParams(lanes=4, rows=1, block=4),
     CodecParams(lanes=1, rows=2, block=4),
@@ -56,6 +59,16 @@ def beat_payloads(params: CodecParams, beats: NDArray[np.uint8], channel: NDArra
     return _marked(payloads, 1 << layout["last"].offset)
 
 
+def encoder_payloads(site: SiteTable, x: Input, rng: np.random.Generator) -> list[int]:
+    """Beats of the encoder's input as payloads of its port, ``last`` on the last one; lanes without any are random."""
+    beats, valid = to_encoder_beats(site, x)
+    layout, bits = encoder_beat_layout(site.params), site.params.encoder_lane_bits
+    noisy = np.where(valid, beats, rng.integers(0, 1 << bits, beats.shape))
+    lanes = [int(lane) << layout["last_lane"].offset for lane in last_lanes(valid)]
+    payloads = [beat | lane for beat, lane in zip(beat_integers(noisy, bits), lanes, strict=True)]
+    return _marked(payloads, 1 << layout["last"].offset)
+
+
 def beat_masks(params: CodecParams, channel: NDArray[np.bool_]) -> list[int]:
     """Of every beat, the bits that mean something: those of channels, and all that say what the beat is."""
     layout = beat_layout(params)
@@ -66,12 +79,13 @@ def beat_masks(params: CodecParams, channel: NDArray[np.bool_]) -> list[int]:
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a site: activations as beats, the golden model's stream as words, what it decodes to as beats."""
+    """One image of a site: the encoder's input as beats, the golden model's stream as words, what it decodes to as
+    beats."""
 
     number: int
     site: SiteTable
     beats: list[int]
-    """Bytes that are no channel are random."""
+    """Lanes that hold nothing are random."""
     words: list[int]
     decoded: list[int]
     channels: list[int]
@@ -96,27 +110,23 @@ class Frame:
         return pack_fields(layout, **values)
 
 
-def frame_of(number: int, site: SiteTable, x: NDArray[np.uint8], rng: np.random.Generator) -> Frame:
-    """The frame of activations x (H, W, C)."""
+def frame_of(number: int, site: SiteTable, x: Input, rng: np.random.Generator) -> Frame:
+    """The frame of activations x (H, W, C), or of accumulators (H, W, K)."""
     codec, word_bytes = SiteCodec(site), site.params.word_bytes
     stream = codec.encode(x)
-    beats, channel = to_beats(site, x)
-    decoded, _ = to_beats(site, codec.decode(stream))
-    noisy = np.where(channel, beats, rng.integers(0, 256, beats.shape, dtype=np.uint8))
+    decoded, channel = to_beats(site, codec.decode(stream))
     return Frame(
         number=number,
         site=site,
         payload_bits=site.sizes(1).payload_bits,
-        beats=beat_payloads(site.params, noisy, channel),
+        beats=encoder_payloads(site, x, rng),
         words=_marked(integers(stream.reshape(-1, word_bytes)), 1 << site.params.word_bits),
         decoded=beat_payloads(site.params, decoded, channel),
         channels=beat_masks(site.params, channel),
     )
 
 
-def window_frame(
-    number: int, site: SiteTable, x: NDArray[np.uint8], rows: Sequence[int], plane: int, columns: range
-) -> Frame:
+def window_frame(number: int, site: SiteTable, x: Input, rows: Sequence[int], plane: int, columns: range) -> Frame:
     """The decoder's frame of a window of x (H, W, C): ``columns`` of any ``rows``."""
     codec, params, part = SiteCodec(site), site.params, site.planes[plane]
     stream = codec.encode(x).reshape(-1, params.word_bytes)
@@ -145,7 +155,7 @@ def window_frame(
     )
 
 
-def stripe_frame(number: int, site: SiteTable, x: NDArray[np.uint8], y: range) -> Frame:
+def stripe_frame(number: int, site: SiteTable, x: Input, y: range) -> Frame:
     """The encoder's frame of full rows ``y`` of x (H, W, C)."""
     params = site.params
     stream = SiteCodec(site).encode(x).reshape(-1, params.word_bytes)
@@ -157,7 +167,7 @@ def stripe_frame(number: int, site: SiteTable, x: NDArray[np.uint8], y: range) -
         number=number,
         site=site,
         payload_bits=sum(plane.position_bits for plane in site.planes) * len(y) * site.info.width,
-        beats=beat_payloads(params, *to_beats(site, x[y.start : y.stop])),
+        beats=encoder_payloads(site, x[y.start : y.stop], np.random.default_rng(len(y))),
         words=_marked(words, 1 << params.word_bits),
         decoded=[],
         channels=[],
@@ -175,8 +185,8 @@ def frames_of(tables: Tables, seed: int) -> list[Frame]:
     found = []
     for number in rng.permutation(len(tables.sites)):
         site = tables.sites[number]
-        x = rng.integers(0, 256, (site.info.height, site.info.width, site.info.channels), dtype=np.uint8)
-        if rng.integers(4) == 0:
+        x = synthetic_input(rng, site)
+        if x.dtype == np.uint8 and rng.integers(4) == 0:
             x = np.where(x < 128, 0, 255).astype(np.uint8)
         found.append(frame_of(int(number), site, x, rng))
     return found
@@ -187,36 +197,63 @@ def tables_of(params: CodecParams, seed: int) -> Tables:
     return synthetic_tables(seed, params, side=4 + seed % 3)
 
 
-def tables_with_edges(config: str, seed: int) -> Tables:
-    """Synthetic tables; the second site has no bit to store."""
-    params = load_params(config)
+def params_of(build: str | CodecParams) -> CodecParams:
+    """The parameters of a configuration, or those given."""
+    return load_params(build) if isinstance(build, str) else build
+
+
+def tables_with_edges(build: str | CodecParams, seed: int) -> Tables:
+    """Synthetic tables; the second site has no bit to store, where the build lets a site have none."""
+    params = params_of(build)
     tables = tables_of(params, seed)
+    if params.takes_accumulators:
+        return tables
     empty = synthetic_site(np.random.default_rng(seed), params, "empty", (2, 3, params.block + 1), max_width=0)
     return Tables(params, (tables.sites[0], empty, *tables.sites[2:]), tables.provenance)
 
 
-def large_and_small(config: str) -> tuple[Tables, list[Frame]]:
+def usual_transform(params: CodecParams) -> Transform:
+    """The transform of sites that have blocks, in this build."""
+    return "folded" if params.takes_accumulators else "project"
+
+
+def large_and_small(build: str | CodecParams) -> tuple[Tables, list[Frame]]:
     """A site of many words and one of few, a frame of each."""
-    params, rng = load_params(config), np.random.default_rng(4)
+    params, rng = params_of(build), np.random.default_rng(4)
+    transform = usual_transform(params)
     sites = (
-        synthetic_site(rng, params, "large", (3, 5, 2 * params.block), keep=1.0),
-        synthetic_site(rng, params, "small", (4, 3, params.block), keep=1.0),
+        synthetic_site(rng, params, "large", (3, 5, 2 * params.block), transform=transform, keep=1.0),
+        synthetic_site(rng, params, "small", (4, 3, params.block), transform=transform, keep=1.0),
     )
     tables = Tables(params, sites, tables_of(params, 0).provenance)
-    shapes = [(site.info.height, site.info.width, site.info.channels) for site in sites]
-    images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    images = [synthetic_input(rng, site) for site in sites]
     return tables, [frame_of(n, site, x, rng) for n, (site, x) in enumerate(zip(sites, images, strict=True))]
 
 
-def sites_without_bits_at_the_end(config: str) -> tuple[Tables, list[Frame]]:
+def without_last_block(site: SiteTable) -> SiteTable:
+    """The site without the coefficients of its last block."""
+    *others, last = site.info.blocks
+    (c0, _), (k0, _) = last.channels, last.coefficients
+    per_coefficient = ("P", "bias", "shift", "width", "left_shift", "group", "acc_range")
+    rows = {name: array[:k0] for name, array in site.arrays.items() if name in per_coefficient}
+    R = site.arrays.R.copy()
+    R[c0:] = 0
+    blocks = (*others, last.model_copy(update={"coefficients": (k0, k0)}))
+    return changed(site, blocks=blocks, R=R, **rows)
+
+
+def sites_without_bits_at_the_end(build: str | CodecParams) -> tuple[Tables, list[Frame]]:
     """Sites whose last block stores nothing, with and without padding after it, and a frame of each."""
-    params, rng = load_params(config), np.random.default_rng(8)
+    params, rng = params_of(build), np.random.default_rng(8)
     sites = []
     for order in params.orders:
         for padded in (False, True):
             name, shape = f"{order}, padded {padded}", (2, 4, 2 * params.block)
-            site = synthetic_site(rng, params, name, shape, keep=1.0, order=order)
-            site.arrays.width[:] = np.repeat([8, 0], params.block)
+            transform = usual_transform(params)
+            site = synthetic_site(rng, params, name, shape, transform=transform, keep=1.0, order=order)
+            if transform == "folded":
+                site = without_last_block(site)
+            site.arrays.width[:] = np.repeat([8, 0], params.block)[: site.coefficients]
             site.arrays.width[0] -= padded
             site.arrays.left_shift[:] = 0
             sites.append(SiteTable(site.info, site.arrays, params))
@@ -235,6 +272,7 @@ class Direction:
     inputs: Callable[[Frame], list[int]]
     outputs: Callable[[Frame], list[int]]
     masks: Callable[[Frame], list[int]]
+    beats: Callable[[Frame], list[int]]
 
 
 ENCODER = Direction(
@@ -244,6 +282,7 @@ ENCODER = Direction(
     lambda f: f.beats,
     lambda f: f.words,
     lambda f: [-1] * len(f.words),
+    lambda f: f.beats,
 )
 DECODER = Direction(
     Decoder,
@@ -252,6 +291,7 @@ DECODER = Direction(
     lambda f: f.words,
     lambda f: f.decoded,
     lambda f: f.channels,
+    lambda f: f.decoded,
 )
 
 
@@ -353,7 +393,7 @@ class Run:
     def truth(self) -> dict[str, int]:
         """What the counters of beats, words and payload bits must have counted."""
         return {
-            "beats": sum(len(frame.beats or frame.decoded) for frame in self.frames),
+            "beats": sum(len(self._direction.beats(frame)) for frame in self.frames),
             "words": sum(len(frame.words) for frame in self.frames),
             "payload_bits": sum(frame.payload_bits for frame in self.frames),
         }

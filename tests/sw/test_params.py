@@ -98,7 +98,7 @@ def test_parameters_are_frozen():
         ("lanes = 4\nblock = 20\nrows = 8", "block = 20 is not a multiple of rows = 8"),
         ("codes = 3", "codes = 3 do not divide lanes = 8"),
         ("lanes = 16\ncodes = 16", "codes = 16 of 8 bits do not fit word_bits = 64"),
-        ('transforms = ["project", "folded"]', "'folded' is not available in this generator"),
+        ('transforms = ["project", "folded"]', "an encoder takes accumulators or activations"),
         ('transforms = ["fourier"]', "transforms.0 = 'fourier'"),
         ('orders = ["spiral"]', "orders.0 = 'spiral'"),
         ("lanes = 0", "lanes = 0"),

@@ -301,7 +301,7 @@ INFO = ("sites", 0, "info")
         (set_path(*INFO, "order", value="spiral"), "sites.0.info.order = 'spiral'"),
         (set_path("codec", "orders", value=["block-major"]), "order = 'position-major' is not supported by this codec"),
         (set_path("codec", "transforms", value=["bypass"]), "transform = 'project' is not supported by this codec"),
-        (set_path("codec", "transforms", value=["folded"]), "transforms: 'folded' is not available"),
+        (set_path("codec", "transforms", value=["folded"]), "site synthetic0: transform = 'project' is not supported"),
         (set_path(*INFO, "align_bits", value=96), "site synthetic0: align_bits = 96 is not a multiple of word_bits"),
         (
             set_path("codec", "max_channels", value=7),

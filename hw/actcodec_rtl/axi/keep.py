@@ -15,22 +15,27 @@ def keep_up_to(last: Value, count: int) -> Value:
 
 
 class KeepDecoder(Block):
-    """What a TKEEP of ``count`` bits says: the number of its last byte, combinational.
+    """What the TKEEP of ``count`` lanes says: the number of the last one, combinational.
 
-    Ports: ``keep``; ``last``, number of its highest 1, where it is not broken; ``broken``, where it is no row of ones
-    from bit 0 on.
+    Ports: ``keep``, ``size`` bits a lane; ``last``, number of its highest lane, where it is not broken; ``broken``,
+    where it is no row of ones from bit 0 on that ends with a lane.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        super().__init__({"keep": In(count), "last": Out(bits_for(count - 1)), "broken": Out(1)})
+    def __init__(self, count: int, size: int = 1) -> None:
+        self._count, self._size = count, size
+        super().__init__({"keep": In(count * size), "last": Out(bits_for(count - 1)), "broken": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        lanes = [self.keep[lane * self._size : (lane + 1) * self._size] for lane in range(self._count)]
+        kept = Cat(lane[0] for lane in lanes)
         # Of a row of ones, one bit has no neighbour above it.
-        above = Cat(self.keep[1:], Const(0, 1))
+        above = Cat(kept[1:], Const(0, 1))
         last: Value = Const(0, len(self.last))
-        for byte in range(1, self._count):
-            last = last | Mux(self.keep[byte] & ~above[byte], byte, 0)
-        m.d.comb += [self.last.eq(last), self.broken.eq(~self.keep[0] | (~self.keep & above).any())]
+        for lane in range(1, self._count):
+            last = last | Mux(kept[lane] & ~above[lane], lane, 0)
+        broken = ~kept[0] | (~kept & above).any()
+        if self._size > 1:
+            broken |= Cat(lane.any() & ~lane.all() for lane in lanes).any()
+        m.d.comb += [self.last.eq(last), self.broken.eq(broken)]
         return m

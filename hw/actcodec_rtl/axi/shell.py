@@ -30,16 +30,18 @@ class AxiShell(Block):
     s_axis_tables
         Framed table images (`actcodec.tables.image.framed_image`), words of the bus.
     s_axis_act, m_axis_stream
-        Encoder: beats of ``lanes`` activations in, words of the stream out; a packet is a frame.
+        Encoder: beats of ``lanes`` activations in, words of the stream out; a packet is a frame. Of a build that takes
+        accumulators beats of ``codes`` of them, each sign-extended to whole bytes.
     s_axis_stream, m_axis_act
         Decoder: words of the stream in, beats out; a packet is a frame (or a window of one).
         A build of one direction has the streams and registers of that one.
     irq
         Level: an enabled interrupt of any direction is pending.
 
-    TKEEP of activations marks the lanes that hold channels, of all other streams every byte; where an input's differs
-    the beat is taken as it is and ``keep`` of ERRORS is set. No VALID or READY of an output depends combinationally on
-    an input: all of them come from registers. ``digest``, 32 bits, is what the register GENERATOR reads.
+    TKEEP of activations marks the lanes that hold channels (all bytes of those that hold accumulators), of all other
+    streams every byte; where an input's differs the beat is taken as it is and ``keep`` of ERRORS is set. No VALID or
+    READY of an output depends combinationally on an input: all of them come from registers. ``digest``, 32 bits, is
+    what the register GENERATOR reads.
     """
 
     def __init__(self, params: CodecParams, digest: int = 0) -> None:
@@ -48,9 +50,10 @@ class AxiShell(Block):
         self._directions = params.directions
         self._registers = codec_registers(params, digest)
         lanes, word = axi_stream(params.lanes), axi_stream(params.word_bytes)
+        inputs = axi_stream(params.encoder_lanes * params.encoder_lane_bytes)
         members: dict[str, Any] = {"s_axil": In(axi_lite()), "s_axis_tables": In(word), "irq": Out(1)}
         if "encoder" in self._directions:
-            members |= {"s_axis_act": In(lanes), "m_axis_stream": Out(word)}
+            members |= {"s_axis_act": In(inputs), "m_axis_stream": Out(word)}
         if "decoder" in self._directions:
             members |= {"s_axis_stream": In(word), "m_axis_act": Out(lanes)}
         super().__init__(members)
@@ -105,13 +108,15 @@ class AxiShell(Block):
 
     def _connect_encoder(self, m: Module, keep_error: Value) -> None:
         beats, words, part = self.s_axis_act, self.m_axis_stream, self._core.encoder
-        m.submodules.act_keep = keep = KeepDecoder(self._params.lanes)
+        p, size = self._params, self._params.encoder_lane_bytes
+        m.submodules.act_keep = keep = KeepDecoder(p.encoder_lanes, size)
+        given = [beats.tdata[8 * size * lane :][: p.encoder_lane_bits] for lane in range(p.encoder_lanes)]
         m.d.comb += [
             keep.keep.eq(beats.tkeep),
             part.i.valid.eq(beats.tvalid),
             part.i.payload.last.eq(beats.tlast),
             part.i.payload.last_lane.eq(keep.last),
-            Value.cast(part.i.payload.data).eq(beats.tdata),
+            Value.cast(part.i.payload.data).eq(Cat(given)),
             beats.tready.eq(part.i.ready),
             words.tvalid.eq(part.o.valid),
             words.tdata.eq(part.o.payload.data),

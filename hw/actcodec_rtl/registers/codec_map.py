@@ -6,7 +6,7 @@ from actcodec.params import CodecParams
 from actcodec_rtl.registers.model import REGISTER_BITS, Access, Field, Register, RegisterGroup, RegisterMap
 
 ID = int.from_bytes(b"ACTC", "little")
-MAP_VERSION = (1, 0)
+MAP_VERSION = (1, 1)
 """Major and minor: a change that old software does not survive, and an addition."""
 JOB_QUEUE_DEPTH = 4
 """Jobs of a direction that wait while one runs."""
@@ -67,6 +67,7 @@ def _global_registers(p: CodecParams, digest: int) -> tuple[Register, ...]:
                 Field(name, bit, 1, f"It has {article} {name}.", int(name in p.directions))
                 for bit, (name, article) in enumerate((("encoder", "an"), ("decoder", "a")))
             ),
+            Field("accumulators", 2, 1, "Its encoder takes accumulators and has no array.", int(p.takes_accumulators)),
             Field("banks", 8, 4, "Banks of the table memories.", p.banks),
             Field("queue_depth", 12, 4, "Jobs that a direction's queue holds.", JOB_QUEUE_DEPTH),
         ),

@@ -25,13 +25,15 @@ class SiteCase:
     """A whole frame of a site at the ports, and the images of this site alone."""
 
     beats: Bytes
-    """(N, lanes) activations into the encoder."""
+    """(N, bytes) activations into the encoder, or accumulators, each in whole bytes."""
     stream: Bytes
     """(words, word_bytes) out of the encoder, into the decoder."""
     decoded: Bytes
     """(N, lanes) out of the decoder."""
     valid: NDArray[np.bool_]
-    """(N, lanes) which bytes of a beat are channels."""
+    """(N, lanes) which bytes of a decoded beat are channels."""
+    given: NDArray[np.bool_]
+    """(N, bytes) which bytes of the encoder's beats hold anything."""
     bank_0: Bytes
     """(words, word_bytes) framed images of both directions for bank 0, one packet."""
     bank_1: Bytes

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
-from actcodec.golden import SiteCodec, window_beats
+from actcodec.golden import Input, SiteCodec, window_beats
 from actcodec.tables import SiteTable, Tables
 from actcodec.tables.descriptors import Tiling, site_descriptors
 from actcodec.tables.image import IMAGE_DIRECTIONS, framed_image, image_of, site_image
@@ -24,7 +25,13 @@ def number_in_bank(tables: Tables, number: int) -> int:
     return number % (tables.params.max_sites // tables.params.banks)
 
 
-def _site_case(tables: Tables, number: int, x: Bytes) -> SiteCase:
+def _as_bytes(beats: NDArray[Any], size: int) -> Bytes:
+    """Beats (N, lanes) of integers as (N, lanes · size) bytes, little endian."""
+    whole = beats.astype("<i8").view(np.uint8).reshape(*beats.shape, 8)
+    return whole[:, :, :size].reshape(len(beats), -1)
+
+
+def _site_case(tables: Tables, number: int, x: Input) -> SiteCase:
     site = tables.sites[number]
     number = number_in_bank(tables, number)
     frame = make_frame(site, x)
@@ -33,7 +40,9 @@ def _site_case(tables: Tables, number: int, x: Bytes) -> SiteCase:
         np.concatenate([framed_image(name, getattr(images, name), bank) for name in IMAGE_DIRECTIONS])
         for bank in range(2)
     ]
-    return SiteCase(frame.beats, frame.stream, frame.decoded, frame.valid, *packets)
+    size = site.params.encoder_lane_bytes
+    given = frame.given.repeat(size, axis=1)
+    return SiteCase(_as_bytes(frame.beats, size), frame.stream, frame.decoded, frame.valid, given, *packets)
 
 
 def _window_cases(site: SiteTable, number: int, stream: Bytes, tiling: Tiling) -> Iterator[tuple[Any, WindowCase]]:
@@ -55,13 +64,14 @@ def _save(folder: Path, case: SiteCase | WindowCase) -> None:
 def write_job(
     directory: Path,
     tables: Tables,
-    activations: Mapping[str, Bytes],
+    activations: Mapping[str, Input],
     seed: int,
     pause: float,
     sites: Sequence[int],
     tiling: Tiling | None,
 ) -> None:
-    """Write the job of one image: ``activations`` maps the names of ``sites`` (numbers) to uint8 (H, W, C).
+    """Write the job of one image: ``activations`` maps the names of ``sites`` (numbers) to their input
+    (`SiteCodec.encode`).
 
     With a tiling all its tiles of these sites are decoded as windows. Raises ActcodecError where activations are
     missing.

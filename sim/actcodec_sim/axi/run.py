@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from actcodec.files import atomic_directory
+from actcodec.golden import Input
 from actcodec.params import CodecParams
 from actcodec.tables import Tables
 from actcodec.tables.cycles import decode_cycles, encode_cycles
@@ -26,7 +24,7 @@ SLOWEST_CYCLES_PER_SECOND = 50
 
 def simulate_axi(
     tables: Tables,
-    activations: Mapping[str, NDArray[np.uint8]],
+    activations: Mapping[str, Input],
     simulator: Simulator,
     cache: Path,
     job: Path,
@@ -37,8 +35,9 @@ def simulate_axi(
     tiling: Tiling | None = None,
     tests: str | None = None,
 ) -> None:
-    """Run the shell's tests on one image of ``sites`` (numbers; None: all), ``activations[name]`` uint8 (H, W, C).
+    """Run the shell's tests on one image of ``sites`` (numbers; None: all).
 
+    ``activations[name]`` is uint8 (H, W, C), of a folded site the accumulators int32 (H, W, K).
     ``pause`` is the probability of a pause a cycle of each of the five streams; with ``tiling`` all tiles of these
     sites are decoded as windows, too; ``tests`` is a regular expression of their names. ``cache`` keeps RTL and builds,
     ``job`` gets inputs and log. Raises ActcodecError where anything differs from the golden model or a check fails.

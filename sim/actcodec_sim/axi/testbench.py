@@ -45,7 +45,7 @@ def check(frame: AxiStreamFrame, expected: NDArray[np.uint8], valid: NDArray[np.
 
 def send(shell: Shell, direction: str, case: SiteCase) -> None:
     """Offer a whole frame's inputs."""
-    inputs = packet(case.beats, case.valid) if direction == "encoder" else packet(case.stream)
+    inputs = packet(case.beats, case.given) if direction == "encoder" else packet(case.stream)
     shell.sources[INPUTS[direction]].send_nowait(inputs)
 
 
@@ -308,15 +308,15 @@ async def input_errors(dut: Any) -> None:
         await shell.errors(direction, *errors)
         await clean_frame(shell, number)
 
-    wrong = case.valid.copy()
+    wrong = case.given.copy()
     wrong[0] = ~wrong[0] if not wrong[0].all() else np.arange(len(wrong[0])) < len(wrong[0]) - 1
     await frame("encoder", packet(case.beats, wrong), True, "keep")
     assert int(dut.irq.value)
     await shell.write_raw("encoder_irq_status", 7)
     await ClockCycles(dut.aclk, 2)
     assert not int(dut.irq.value)
-    if case.valid.shape[1] > 2:
-        hole = case.valid.copy()
+    if case.given.shape[1] > 2:
+        hole = case.given.copy()
         hole[-1] = True
         hole[-1, 1] = False
         await frame("encoder", packet(case.beats, hole), True, "keep")
@@ -325,10 +325,10 @@ async def input_errors(dut: Any) -> None:
     await frame("decoder", packet(case.stream, part), True, "keep")
 
     more = np.concatenate([case.beats, case.beats[:2]])
-    await frame("encoder", packet(more, np.concatenate([case.valid, case.valid[:2]])), True, "late_last")
+    await frame("encoder", packet(more, np.concatenate([case.given, case.given[:2]])), True, "late_last")
     await frame("decoder", packet(np.concatenate([case.stream, case.stream[:1]])), True, "late_last")
     if len(case.beats) > 1:
-        await frame("encoder", packet(case.beats[:-1], case.valid[:-1]), False, "early_last")
+        await frame("encoder", packet(case.beats[:-1], case.given[:-1]), False, "early_last")
     if len(case.stream) > 1:
         await frame("decoder", packet(case.stream[:-1]), False, "early_last")
 
@@ -367,7 +367,7 @@ async def soft_reset(dut: Any) -> None:
     for sink in shell.sinks.values():
         sink.pause = True
     # No more than the input takes at once, so that nothing is offered any more when the reset comes.
-    shell.sources["s_axis_act"].send_nowait(packet(case.beats[:2], case.valid[:2]))
+    shell.sources["s_axis_act"].send_nowait(packet(case.beats[:2], case.given[:2]))
     for name in DIRECTIONS:
         await shell.queue(name, number)
         await shell.queue(name, number)

@@ -221,7 +221,8 @@ def site_samples(site: SiteTable) -> list[dict[str, str]]:
     last = len(site.info.blocks) - 1
     c0, c1 = site.info.blocks[last].channels
     common = {
-        "transform": site.info.transform,
+        # The decoder cannot tell them apart.
+        "transform": "project" if site.info.transform == "folded" else site.info.transform,
         "order": site.info.order,
         "alignment": "a word" if site.info.align_bits == params.word_bits else "several words",
         "last word": _last_word(site),
@@ -254,13 +255,18 @@ def bins_of(samples: Iterable[Sample]) -> set[str]:
 
 
 def collect(tables: Tables, frames: Iterable[ObservedFrame], simulator: str) -> Coverage:
-    """The coverage of one run: the frames that it observed, of these tables."""
+    """The coverage of one run: the frames that it observed, of these tables.
+
+    Points are those of a codec with two arrays: frames of an encoder of accumulators are not counted.
+    """
     names = cache(
         lambda site, stalls: bins_of({**sample, "stalls": stalls} for sample in site_samples(tables.sites[site]))
     )
     hits: Counter[Bin] = Counter()
     count = 0
     for frame in frames:
+        if frame.direction == "encoder" and tables.params.takes_accumulators:
+            continue
         hits.update((frame.direction, name) for name in names(frame.site, frame.stalls))
         count += 1
     params = tables.params

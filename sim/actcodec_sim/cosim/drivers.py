@@ -142,6 +142,10 @@ class Fields:
     def __init__(self, port: dict[str, Any]) -> None:
         self._fields = {field["name"]: field for field in port["fields"]}
 
+    def bits(self, name: str) -> int:
+        """Bits of a field."""
+        return int(self._fields[name]["bits"])
+
     def pack(self, **values: int) -> int:
         """The vector with these fields, the others 0."""
         return sum(value << int(self._fields[name]["offset"]) for name, value in values.items())

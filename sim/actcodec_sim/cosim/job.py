@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
-from actcodec.golden import SiteCodec, to_beats
+from actcodec.golden import Input, SiteCodec, to_beats, to_encoder_beats
 from actcodec.params import Direction
 from actcodec.tables import SiteTable, Tables
 from actcodec.tables.cycles import decode_cycles, encode_cycles
@@ -37,34 +37,39 @@ class Stalls:
 class Frame:
     """What goes in and has to come out for one image of one site."""
 
-    beats: NDArray[np.uint8]
-    """(N, lanes) activations into the encoder."""
+    beats: NDArray[Any]
+    """(N, lanes) activations, or accumulators, into the encoder."""
     stream: NDArray[np.uint8]
     """(words, word_bytes) golden stream: out of the encoder, into the decoder."""
     decoded: NDArray[np.uint8]
     """(N, lanes) golden activations out of the decoder."""
     valid: NDArray[np.bool_]
-    """(N, lanes) which bytes of a beat are channels."""
+    """(N, lanes) which bytes of a decoded beat are channels."""
+    given: NDArray[np.bool_]
+    """(N, lanes) which lanes of the encoder's beats hold anything."""
 
 
-def make_frame(site: SiteTable, x: NDArray[np.uint8]) -> Frame:
-    """Golden stream and tensor of one image x (H, W, C) of a site, cut into beats and words."""
+FRAME_ARRAYS = tuple(field.name for field in fields(Frame))
+
+
+def make_frame(site: SiteTable, x: Input) -> Frame:
+    """Golden stream and tensor of one input x of a site (`SiteCodec.encode`), cut into beats and words."""
     codec = SiteCodec(site)
     stream = codec.encode(x)
-    beats, valid = to_beats(site, x)
-    decoded, _ = to_beats(site, codec.decode(stream))
-    return Frame(beats, stream.reshape(-1, site.params.word_bytes), decoded, valid)
+    beats, given = to_encoder_beats(site, x)
+    decoded, valid = to_beats(site, codec.decode(stream))
+    return Frame(beats, stream.reshape(-1, site.params.word_bytes), decoded, valid, given)
 
 
 def write_job(
     directory: Path,
     tables: Tables,
-    activations: Mapping[str, NDArray[np.uint8]],
+    activations: Mapping[str, Input],
     directions: Sequence[Direction],
     seed: int,
     stalls: Stalls,
 ) -> None:
-    """Write the job of one image: ``activations`` maps every site's name to uint8 (H, W, C).
+    """Write the job of one image: ``activations`` maps every site's name to its input (`SiteCodec.encode`).
 
     A decoder without an encoder gets the golden model's stream like any other. Raises ActcodecError where a site's
     activations are missing or of the wrong shape.
@@ -76,7 +81,7 @@ def write_job(
         if x is None:
             raise ActcodecError("co-simulation", f"no activations for site {site.info.name!r}")
         frame = make_frame(site, x)
-        for name in ("beats", "stream", "decoded", "valid"):
+        for name in FRAME_ARRAYS:
             np.save(directory / f"{number}.{name}.npy", getattr(frame, name))
         sites.append(
             {
@@ -95,7 +100,4 @@ def write_job(
 
 def read_frames(directory: Path, count: int) -> Sequence[Frame]:
     """The frames of a job, in the order of its sites."""
-    return [
-        Frame(*(np.load(directory / f"{number}.{name}.npy") for name in ("beats", "stream", "decoded", "valid")))
-        for number in range(count)
-    ]
+    return [Frame(*(np.load(directory / f"{number}.{name}.npy") for name in FRAME_ARRAYS)) for number in range(count)]

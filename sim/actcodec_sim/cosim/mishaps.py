@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actcodec.golden import SiteCodec, last_lanes, to_beats, window_beats
+from actcodec.golden import Input, SiteCodec, beat_integers, last_lanes, to_beats, to_encoder_beats, window_beats
 from actcodec.tables import SiteTable, Tables, Window
 from actcodec.tables.image import HEADER_COUNT_BITS, HEADER_FIRST_BITS, HEADER_MEMORY_BITS, Image, site_image
+from actcodec.tables.program import encoder_beats
 from actcodec.tables.records import Record, decoder_records, encoder_records
-from actcodec_rtl.layouts import ERRORS, beat_layout, job_layout, load_layout, word_layout
+from actcodec.tables.synthetic import synthetic_input
+from actcodec_rtl.layouts import ERRORS, beat_layout, encoder_beat_layout, job_layout, load_layout, word_layout
 
 STALLS = (0.0, 0.3, 0.7)
 LONGEST_CUT = 250
 """A reset comes within this many cycles."""
-
-Activations = NDArray[np.uint8]
 
 
 @dataclass
@@ -77,11 +77,11 @@ def _integers(rows: NDArray[np.uint8]) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
-def _beat_payloads(site: SiteTable, beats: NDArray[np.uint8], valid: NDArray[np.bool_]) -> list[int]:
+def _beat_payloads(layout: Any, beats: NDArray[Any], valid: NDArray[np.bool_]) -> list[int]:
     """Beats (N, lanes) with the number of their last lane, without ``last``."""
-    layout = beat_layout(site.params)
     lanes = [_packed(layout, last_lane=int(lane)) for lane in last_lanes(valid)]
-    return [beat | lane for beat, lane in zip(_integers(beats), lanes, strict=True)]
+    bits = layout["data"].width // beats.shape[1]
+    return [beat | lane for beat, lane in zip(beat_integers(beats, bits), lanes, strict=True)]
 
 
 def _packed(layout: Any, **values: int) -> int:
@@ -89,15 +89,12 @@ def _packed(layout: Any, **values: int) -> int:
 
 
 def _beats(site: SiteTable, rows: range) -> Iterator[tuple[int, int, slice]]:
-    """Row, column and channels of every beat of some rows, in the order in which they cross the port."""
-    lanes = site.params.lanes
+    """Row, column and place in x of every beat of the encoder's input, in the order in which they cross the port."""
     for plane in site.planes:
         for y in rows:
             for x in range(site.info.width):
-                for block in site.info.blocks[plane.first_block : plane.last_block]:
-                    first, last = block.channels
-                    for c in range(first, last, lanes):
-                        yield y, x, slice(c, min(c + lanes, last))
+                for beat in encoder_beats(site, plane):
+                    yield y, x, slice(beat.start, beat.stop)
 
 
 class _Direction:
@@ -106,8 +103,8 @@ class _Direction:
     def __init__(self, name: str, tables: Tables, rng: np.random.Generator) -> None:
         self._name, self._tables, self._rng = name, tables, rng
         self._records = (encoder_records if name == "encoder" else decoder_records)(tables.params)
-        layouts = (beat_layout, word_layout)
-        inputs, outputs = layouts if name == "encoder" else layouts[::-1]
+        encoder, decoder = (encoder_beat_layout, word_layout), (word_layout, beat_layout)
+        inputs, outputs = encoder if name == "encoder" else decoder
         self._last_in = _packed(inputs(tables.params), last=1)
         self._last_out = _packed(outputs(tables.params), last=1)
         # The encoder compares the number of a beat's last lane and encodes the beat as it is.
@@ -206,12 +203,14 @@ class _Direction:
         wrong = self._choice((("rows", 0), ("count", 0), ("stride", 0), ("plane", len(self._site.planes))))
         return {**job, **window, wrong[0]: wrong[1]}
 
-    def _activations(self) -> Activations:
-        info = self._site.info
-        return self._rng.integers(0, 256, (info.height, info.width, info.channels), dtype=np.uint8)
+    def _input(self) -> Input:
+        if self._site.info.transform == "folded":
+            return synthetic_input(self._rng, self._site)
+        return self._rng.integers(0, 256, self._site.encoder_shape, dtype=np.uint8)
 
     def _encoded(self, job: dict[str, int], is_part: bool) -> _Frame:
-        site, x, height = self._site, self._activations(), self._site.info.height
+        site, height = self._site, self._site.info.height
+        x = self._input()
         rows = range(height)
         if is_part:
             first = int(self._rng.integers(height))
@@ -230,7 +229,8 @@ class _Direction:
             words = _integers(np.concatenate(parts))
             return words, [-1] * len(words)
 
-        return _Frame(job, _beat_payloads(site, *to_beats(site, x[rows.start : rows.stop])), outputs_of)
+        beats = to_encoder_beats(site, x[rows.start : rows.stop])
+        return _Frame(job, _beat_payloads(encoder_beat_layout(site.params), *beats), outputs_of)
 
     def _decoded(self, job: dict[str, int], is_part: bool) -> _Frame:
         site, params = self._site, self._site.params
@@ -251,7 +251,7 @@ class _Direction:
                 beats, valid = window_beats(site, window.plane, codec.decode_window(seen, window))
             # All bits but the bytes that are no channel.
             masks = [~filling for filling in _integers(np.where(valid, 0, 255).astype(np.uint8))]
-            return _beat_payloads(site, beats, valid), masks
+            return _beat_payloads(beat_layout(params), beats, valid), masks
 
         return _Frame(job, _integers(words), outputs_of)
 

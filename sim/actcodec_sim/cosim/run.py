@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actcodec.files import atomic_directory, read_json, write_json
+from actcodec.golden import Input
 from actcodec.params import CodecParams, Direction
 from actcodec.tables import SiteTable, Tables, digest_of
 from actcodec_rtl.generate import PORTS_FILE, generate, generator_digest
@@ -38,7 +38,7 @@ def rtl_folder(cache: Path, params: CodecParams) -> Path:
 
 def cosimulate(
     tables: Tables,
-    activations: Mapping[str, NDArray[np.uint8]],
+    activations: Mapping[str, Input],
     simulator: Simulator,
     cache: Path,
     job: Path,
@@ -49,8 +49,9 @@ def cosimulate(
     output_stall: float | None = None,
     waves: bool = False,
 ) -> CosimResult:
-    """Run one image of every site, ``activations[name]`` uint8 (H, W, C), through the RTL and compare every word.
+    """Run one image of every site through the RTL and compare every word.
 
+    ``activations[name]`` is uint8 (H, W, C), of a folded site the accumulators int32 (H, W, K).
     ``build_params`` are those of the RTL where they are not the tables' own: a codec of one direction, say. ``cache``
     keeps RTL and builds (named by content); ``job`` gets the inputs, log, waveform, raw result and coverage.
     ``stall`` is the probability of a stall a cycle and port in the second pass, ``output_stall`` that of the outputs

@@ -21,7 +21,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 from numpy.typing import NDArray
 
-from actcodec.golden import last_lanes
+from actcodec.golden import beat_integers, last_lanes
 from actcodec_sim.cosim.drivers import Fields, Sink, Source, StallMonitor, integers, mark_last
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, read_frames
 
@@ -53,13 +53,14 @@ class Direction:
         self.outputs: list[list[int]] = []
         self.masks: list[list[int]] = []
 
-    def add_site(self, beats: NDArray[np.uint8], words: NDArray[np.uint8], valid: NDArray[np.bool_]) -> None:
-        """One more site: beats, of which the ``valid`` bytes are channels, and words, one of them in, the other out."""
+    def add_site(self, beats: NDArray[Any], words: NDArray[np.uint8], valid: NDArray[np.bool_]) -> None:
+        """One more site: beats, of which the ``valid`` lanes hold something, and words, one in, the other out."""
         is_encoder = self.name == "encoder"
         fields, last = (self._fields[port] for port in ("io" if is_encoder else "oi"))
         lanes = [fields.pack(last_lane=int(lane)) for lane in last_lanes(valid)]
         channels = mark_last(
-            [beat | lane for beat, lane in zip(integers(beats), lanes, strict=True)], fields.pack(last=1)
+            [beat | lane for beat, lane in zip(beat_integers(beats, fields.bits("data.0")), lanes, strict=True)],
+            fields.pack(last=1),
         )
         stream = mark_last(integers(words), last.pack(last=1))
         self.inputs.append(channels if is_encoder else stream)
@@ -125,8 +126,10 @@ class Bench:
         """Frames of all runs, with the stalls that their ports saw."""
         for direction in self.directions:
             for frame in self.frames:
-                beats = frame.beats if direction.name == "encoder" else frame.decoded
-                direction.add_site(beats, frame.stream, frame.valid)
+                if direction.name == "encoder":
+                    direction.add_site(frame.beats, frame.stream, frame.given)
+                else:
+                    direction.add_site(frame.decoded, frame.stream, frame.valid)
 
     async def reset_and_load(self) -> None:
         """Reset the codec and load the tables of both directions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from amaranth.lib import data
@@ -11,35 +12,33 @@ from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
 from actcodec.files import atomic_directory
-from actcodec.golden import last_lanes
+from actcodec.golden import Input, beat_integers, last_lanes
 from actcodec.params import Direction
 from actcodec.tables import Tables
 from actcodec.tables.image import image_of, to_hex
-from actcodec_rtl.layouts import beat_layout, word_layout
+from actcodec_rtl.layouts import beat_layout, encoder_beat_layout, word_layout
 from actcodec_sim.cosim.job import make_frame
 
 HEADER_FILE = "vectors.svh"
 
 
-def write_vectors(
-    directory: Path, tables: Tables, name: str, x: NDArray[np.uint8], directions: Sequence[Direction]
-) -> list[Path]:
-    """Write the frame of site ``name`` with activations x (H, W, C); all or nothing. Returns the files.
+def write_vectors(directory: Path, tables: Tables, name: str, x: Input, directions: Sequence[Direction]) -> list[Path]:
+    """Write the frame of site ``name`` with the input x (`SiteCodec.encode`); all or nothing. Returns the files.
 
     For each direction D: ``D_load.hex``, words of the table image; ``D_i.hex`` and ``D_o.hex``, payloads of the input
     and output port, ``last`` included; ``D_o_mask.hex``, the bits of each output payload that have a meaning.
     ``vectors.svh`` has the number of the site, the bits of a word, and for each direction the number of table words,
-    inputs and outputs as localparams. Raises ActcodecError for an unknown site and for activations of another shape.
+    inputs and outputs as localparams. Raises ActcodecError for an unknown site and for an input of another shape.
     """
     site = tables.site(name)
-    shape = (site.info.height, site.info.width, site.info.channels)
-    if x.shape != shape or x.dtype != np.uint8:
-        raise ActcodecError(f"site {name}", f"takes activations uint8 {shape}, not {x.dtype} {x.shape}")
+    if x.ndim != len(site.encoder_shape):
+        raise ActcodecError(f"site {name}", f"takes one image {site.encoder_shape}, not {x.shape}")
     frame = make_frame(site, x)
     p = tables.params
-    beat, word, lanes = beat_layout(p), word_layout(p), last_lanes(frame.valid)
-    words = _payloads(word, frame.stream)
-    given, decoded = (_payloads(beat, beats, lanes) for beats in (frame.beats, frame.decoded))
+    beat, word = beat_layout(p), word_layout(p)
+    words = _payloads(word, frame.stream, 8)
+    given = _payloads(encoder_beat_layout(p), frame.beats, p.encoder_lane_bits, frame.given)
+    decoded = _payloads(beat, frame.decoded, 8, frame.valid)
     ports: dict[Direction, dict[str, list[str]]] = {
         "encoder": {"i": given, "o": words, "o_mask": _masks(word, np.ones_like(frame.stream, dtype=np.bool_))},
         "decoder": {"i": words, "o": decoded, "o_mask": _masks(beat, frame.valid)},
@@ -58,12 +57,17 @@ def write_vectors(
     return sorted(directory.iterdir())
 
 
-def _payloads(layout: data.StructLayout, rows: NDArray[np.uint8], lanes: NDArray[np.int64] | None = None) -> list[str]:
-    """Rows of bytes as hexadecimal payloads, ``last`` in the last one, and ``last_lane`` where ``lanes`` are given."""
-    payloads = [int.from_bytes(row.tobytes(), "little") for row in rows]
-    if lanes is not None:
+def _payloads(
+    layout: data.StructLayout, rows: NDArray[Any], bits: int, valid: NDArray[np.bool_] | None = None
+) -> list[str]:
+    """Rows of numbers of ``bits`` bits as hexadecimal payloads, ``last`` in the last one.
+
+    Where ``valid`` says which lanes of a beat hold anything, with ``last_lane``.
+    """
+    payloads = beat_integers(rows, bits)
+    if valid is not None:
         offset = layout["last_lane"].offset
-        payloads = [payload | int(lane) << offset for payload, lane in zip(payloads, lanes, strict=True)]
+        payloads = [payload | int(lane) << offset for payload, lane in zip(payloads, last_lanes(valid), strict=True)]
     if payloads:
         payloads[-1] |= 1 << layout["last"].offset
     return _hex(layout, payloads)

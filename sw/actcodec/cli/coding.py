@@ -79,13 +79,18 @@ def inspect(
 
 
 def encode(
-    source: Annotated[Path, typer.Argument(metavar="IN.npy", help="Activations uint8 (H, W, C).")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN.npy", help="Activations uint8 (H, W, C); of a folded site accumulators int32 (H, W, K)."
+        ),
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT.acf", help="Container to write.")],
     tables: TablesOption,
     site: SiteOption,
     json_output: JsonOption = False,
 ) -> None:
-    """Encode the activations of a site with the golden model."""
+    """Encode the activations of a site, or the accumulators of a folded one, with the golden model."""
     from actcodec.files import read_array
     from actcodec.golden import SiteCodec, write_container
     from actcodec.tables import load_tables
@@ -94,19 +99,20 @@ def encode(
     x = read_array(source)
     if x.ndim != 3:
         raise ActcodecError(source, f"has shape {x.shape}, expected (H, W, C)")
-    stream, payload_bits = SiteCodec(loaded.site(site)).encode_counted(x)
+    found = loaded.site(site)
+    stream, payload_bits = SiteCodec(found).encode_counted(x)
     file_bytes = write_container(target, loaded, site, stream)
     summary = {
         "site": site,
         "payload_bits": payload_bits,
         "stream_bytes": int(stream.size),
         "file_bytes": file_bytes,
-        "bits_per_value": 8 * stream.size / x.size,
+        "bits_per_value": 8 * stream.size / found.info.values,
     }
     if json_output:
         print_json(summary)
     else:
-        typer.echo(f"{target}: {stream.size} stream bytes, {8 * stream.size / x.size:.3f} bits a value")
+        typer.echo(f"{target}: {stream.size} stream bytes, {8 * stream.size / found.info.values:.3f} bits a value")
 
 
 def decode(

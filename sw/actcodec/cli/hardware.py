@@ -10,6 +10,7 @@ import typer
 from actcodec.cli.options import (
     CheckpointOption,
     DataRootOption,
+    FoldedOption,
     JsonOption,
     SeedOption,
     SimulatorName,
@@ -141,7 +142,11 @@ def vectors(
     site: SiteOption,
     source: Annotated[
         Path | None,
-        typer.Option("--input", metavar="IN.npy", help="Activations uint8 (H, W, C); default random bytes."),
+        typer.Option(
+            "--input",
+            metavar="IN.npy",
+            help="Activations uint8 (H, W, C), of a folded site accumulators int32 (H, W, K); default random ones.",
+        ),
     ] = None,
     codec: BuildOption = None,
     out: Annotated[Path, typer.Option("--out", help="Directory to write.")] = Path("build/vectors"),
@@ -153,15 +158,13 @@ def vectors(
 
     from actcodec.files import read_array
     from actcodec.tables import load_tables
+    from actcodec.tables.synthetic import synthetic_input
     from actcodec_sim.cosim.vectors import write_vectors
 
     loaded = load_tables(tables)
     build = _build_for(loaded, codec)
-    info = loaded.site(site).info
-    if source is None:
-        x = np.random.default_rng(seed).integers(0, 256, (info.height, info.width, info.channels)).astype(np.uint8)
-    else:
-        x = read_array(source)
+    table = loaded.site(site)
+    x = synthetic_input(np.random.default_rng(seed), table) if source is None else read_array(source)
     files = write_vectors(out, loaded, site, x, build.directions)
     if json_output:
         print_json({"site": site, "files": [str(path) for path in files]})
@@ -198,6 +201,8 @@ def cosim(
     ] = None,
     sim: Annotated[SimulatorName, typer.Option("--sim", help="Simulator.")] = SimulatorName.VERILATOR,
     codec: BuildOption = None,
+    folded: FoldedOption = None,
+    fold: Annotated[bool, typer.Option("--fold", help="Run the sites of --folded, and not those of --tables.")] = False,
     image: Annotated[int, typer.Option(min=0, help="Number of the test image whose activations are used.")] = 0,
     stall: Annotated[
         float, typer.Option(min=0, max=0.95, help="Probability of a stall a cycle and port in the second pass.")
@@ -226,29 +231,32 @@ def cosim(
     if synthetic is not None and codec is not None:
         raise ActcodecError("cosim", "takes --codec with --tables only: --synthetic names the codec")
     if tables is not None:
-        from actcodec.activations import stored_activations
+        from actcodec.activations import load_folded, stored_activations
         from actcodec.data import load_dataset
         from actcodec.tables import load_tables
 
         use_threads(1)
         loaded = load_tables(tables)
-        build = _build_for(loaded, codec)
+        other = load_folded(folded) if folded else None
+        if fold and other is None:
+            raise ActcodecError("cosim", "takes --fold with --folded only")
         source = loaded.provenance
         network = open_network(source.network, data_root, checkpoint, source.dataset, sites, tables)
         images = load_dataset(network.dataset, "test", data_root).images
         if image >= len(images):
             raise ActcodecError("cosim", f"--image {image}: the test set has {len(images)} images")
-        batch = stored_activations(network, loaded, images[image : image + 1])
+        batch = stored_activations(network, loaded, images[image : image + 1], other)
         activations = {name: x[0] for name, x in batch.items()}
+        loaded = other.tables if fold and other else loaded
+        build = _build_for(loaded, codec)
     else:
         from actcodec.params import load_params
-        from actcodec.tables.synthetic import synthetic_tables
+        from actcodec.tables.synthetic import synthetic_input, synthetic_tables
 
         build = load_params(str(synthetic))
         loaded = synthetic_tables(seed, build)
         rng = np.random.default_rng(seed)
-        shapes = {s.info.name: (s.info.height, s.info.width, s.info.channels) for s in loaded.sites}
-        activations = {name: rng.integers(0, 256, shape).astype(np.uint8) for name, shape in shapes.items()}
+        activations = {site.info.name: synthetic_input(rng, site) for site in loaded.sites}
     note(f"co-simulating {len(loaded.sites)} sites in {sim.value}; the first build takes a minute")
     result = cosimulate(
         loaded,

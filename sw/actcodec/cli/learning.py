@@ -14,6 +14,7 @@ from actcodec.cli.options import (
     CodecOption,
     DataRootOption,
     DatasetOption,
+    FoldedOption,
     JsonOption,
     SeedOption,
     SitesOption,
@@ -167,17 +168,24 @@ def export(
         float, typer.Option(min=0, help="Most multiplications of the codec, as a share of the network's.")
     ] = 0.15,
     reloaded: Annotated[bool, typer.Option(help="Tables are loaded every frame instead of staying resident.")] = False,
+    checkpoint: CheckpointOption = None,
+    data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Freeze a plan into the integer tables of format v1."""
-    from actcodec.export import export_tables
+    """Freeze a plan into the integer tables of format v1; folded sites into tables of their own, OUT-folded."""
+    from actcodec.export import export_folded, export_tables
     from actcodec.learn import load_plan
     from actcodec.tables import digest_of
 
-    tables = export_tables(
-        load_plan(plan), out, max_mac_share=max_mac_share, residency="reloaded" if reloaded else "resident"
-    )
-    summary = {
+    loaded, folded = load_plan(plan), None
+    options: Any = {"max_mac_share": max_mac_share, "residency": "reloaded" if reloaded else "resident"}
+    if any(site.info.transform == "folded" for site in loaded.sites):
+        source = loaded.provenance
+        network = open_network(source.network, data_root, checkpoint, source.dataset, None)
+        tables, folded = export_folded(loaded, network, out, **options)
+    else:
+        tables = export_tables(loaded, out, **options)
+    summary: dict[str, Any] = {
         "tables": str(out),
         "digest": digest_of(tables),
         "sites": len(tables.sites),
@@ -187,12 +195,21 @@ def export(
         "table_bytes": tables.table_bytes,
         "codec_mac_share": tables.provenance.codec_mac_share,
     }
+    if folded is not None:
+        summary["folded"] = {
+            "digest": digest_of(folded),
+            "sites": len(folded.sites),
+            "bpv_stream": folded.bpv_stream,
+            "table_bytes": folded.table_bytes,
+        }
     if json_output:
         print_json(summary)
-    else:
+        return
+    for part in (tables, folded) if folded is not None else (tables,):
         typer.echo(
-            f"{out}: {len(tables.sites)} sites, {tables.table_bytes} table bytes, bpv_stream {tables.bpv_stream:.3f}, "
-            f"codec {tables.provenance.codec_mac_share:.1%} of the network's multiplications"
+            f"{out}{'-folded' if part is folded else ''}: {len(part.sites)} sites, {part.table_bytes} table bytes, "
+            f"bpv_stream {part.bpv_stream:.3f}, codec {part.provenance.codec_mac_share:.1%} of the network's "
+            "multiplications"
         )
 
 
@@ -204,6 +221,7 @@ def evaluate(
     ] = None,
     checkpoint: CheckpointOption = None,
     sites: SitesOption = None,
+    folded: FoldedOption = None,
     golden: Annotated[bool, typer.Option("--golden", help="Every site through the integer golden codec.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Every site rounded to its 8-bit reference.")] = False,
     weights: Annotated[WeightsName, typer.Option(help="Float weights or int8 ones.")] = WeightsName.FLOAT,
@@ -213,12 +231,14 @@ def evaluate(
     json_output: JsonOption = False,
 ) -> None:
     """Accuracy on the test set, uncompressed or through the golden codec at every site."""
+    from actcodec.activations import load_folded
     from actcodec.data import load_dataset
     from actcodec.errors import ActcodecError
     from actcodec.evaluate import evaluate as run
     from actcodec.evaluate import float_logits
     from actcodec.files import WEIGHTS
     from actcodec.tables import load_tables
+    from actcodec.tables.model import SiteTotals
 
     if golden and int8:
         raise ActcodecError("eval", "--golden and --int8 exclude each other")
@@ -240,7 +260,8 @@ def evaluate(
         # Weights that were trained with the tables are compared with the network as it was before, where it is at hand.
         with contextlib.suppress(ActcodecError):
             expected = float_logits(open_network(name, data_root, None, data, sites), dataset)
-    result = run(network, dataset, mode, tables=loaded, weights=weights.value, expected=expected)
+    other = load_folded(folded) if folded else None
+    result = run(network, dataset, mode, tables=loaded, folded=other, weights=weights.value, expected=expected)
     summary: dict[str, Any] = {
         "network": network.name,
         "dataset": dataset.name,
@@ -252,10 +273,12 @@ def evaluate(
         "agreement": result.agreement / result.images,
         "divergence": result.divergence,
     }
+    parts = [part for part in (loaded, other.tables if other else None) if part is not None]
+    bits = SiteTotals(tuple(site for part in parts for site in part.sites))
     if loaded:
-        summary |= {"bits_per_value": loaded.bpv_stream, "codec_mac_share": loaded.provenance.codec_mac_share}
-        summary |= {"bpv_stream": loaded.bpv_stream, "bpv_relu": loaded.bpv_relu}
-        summary |= {"bpv_net": {str(b): loaded.bpv_net(b) for b in (1, 16)}}
+        summary |= {"bits_per_value": bits.bpv_stream, "codec_mac_share": loaded.provenance.codec_mac_share}
+        summary |= {"bpv_stream": bits.bpv_stream, "bpv_relu": bits.bpv_relu}
+        summary |= {"bpv_net": {str(b): bits.bpv_net(b) for b in (1, 16)}}
     if json_output:
         print_json(summary)
     else:
@@ -265,7 +288,7 @@ def evaluate(
         )
     if loaded and mode != "float" and not json_output:
         typer.echo(
-            f"{loaded.bpv_stream:.3f} bits a value (batch 1 with tables {loaded.bpv_net(1):.3f}), codec "
+            f"{bits.bpv_stream:.3f} bits a value (batch 1 with tables {bits.bpv_net(1):.3f}), codec "
             f"{loaded.provenance.codec_mac_share:.1%} of the network's multiplications"
         )
     if loaded and mode == "float":

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 TablesOption = Annotated[Path, typer.Option("--tables", help="Directory of tables, as `actcodec export` writes it.")]
+FoldedOption = Annotated[
+    Path | None,
+    typer.Option("--folded", help="Directory of the folded sites' tables, those that --tables lacks (OUT-folded)."),
+]
 SiteOption = Annotated[str, typer.Option("--site", help="Name of the site.")]
 DataRootOption = Annotated[
     Path | None,

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from actcodec.export.integers import export_tables, integer_tables
+from actcodec.export.integers import beside, export_folded, export_tables, integer_tables
 
-__all__ = ["export_tables", "integer_tables"]
+__all__ = ["beside", "export_folded", "export_tables", "integer_tables"]

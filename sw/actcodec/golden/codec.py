@@ -3,6 +3,7 @@
     acc_k  = Σ_{c∈block} P[k,c]·(x_c − zero) + bias_k          code_k = clamp(round_shift(acc_k, s_k), 0, 2^b_k − 1)
     acc_c  = Σ_{k∈block} R[c,k]·(code_k << e_k) + bias'_c      x̂_c   = clamp(round_shift(acc_c, t) + zero, lo, hi)
 
+A folded site's encoder is given Σ P·(x − zero), the accumulators of the convolution before it, and adds the bias.
 This is the reference that the RTL is compared with bit for bit.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
+from actcodec.golden.beats import Input
 from actcodec.golden.kernels import decode_plane, encode_plane
 from actcodec.tables.geometry import Plane, Window
 from actcodec.tables.model import SiteTable
@@ -34,14 +36,21 @@ class SiteCodec:
         forward = np.zeros((len(info.blocks), b, b), dtype=np.int32)
         backward = np.zeros_like(forward)
         blocks = np.zeros((len(info.blocks), 4), dtype=np.int64)
+        inputs = np.zeros_like(blocks)
         for j, block in enumerate(info.blocks):
             (c0, c1), (k0, k1) = block.channels, block.coefficients
             blocks[j] = (c0, c1, k0, k1)
             forward[j, : c1 - c0, : k1 - k0] = arrays.P[k0:k1, : c1 - c0].T
+            inputs[j] = (c0, c1, k0, k1)
+            if info.transform == "folded":
+                # Coefficient i of the block is its accumulator i.
+                forward[j, : k1 - k0, : k1 - k0] = np.eye(k1 - k0)
+                inputs[j] = (k0, k1, k0, k1)
             backward[j, : k1 - k0, : c1 - c0] = arrays.R[c0:c1, : k1 - k0].T
         shift = arrays.shift.astype(np.int64)
         return {
             "blocks": blocks,
+            "inputs": inputs,
             "forward": forward,
             "backward": backward,
             "bias": arrays.bias.astype(np.int32),
@@ -68,24 +77,39 @@ class SiteCodec:
         image = np.arange(images, dtype=np.int64)[:, None] * (8 * self.stream_bytes)
         return np.ascontiguousarray((image + rows).ravel())
 
-    def encode(self, x: NDArray[np.uint8]) -> Bytes:
+    def check_input(self, x: NDArray[Any]) -> None:
+        """Raise ActcodecError where x is nothing that `encode` takes."""
+        where, shape, acc_range = f"site {self.site.info.name}", self.site.encoder_shape, self.site.arrays.acc_range
+        what, dtype, axes = ("activations", "uint8", "C") if acc_range is None else ("accumulators", "int32", "K")
+        if x.dtype != np.dtype(dtype):
+            raise ActcodecError(where, f"{what} are {x.dtype}, expected {dtype}")
+        if x.shape[-3:] != shape or x.ndim not in (3, 4):
+            raise ActcodecError(where, f"{what} have shape {x.shape}, expected {shape} (H, W, {axes})")
+        if acc_range is None or not x.size:
+            return
+        sums = x.reshape(-1, shape[-1])
+        least, most = sums.min(axis=0), sums.max(axis=0)
+        for k in np.flatnonzero((least < acc_range[:, 0]) | (most > acc_range[:, 1]))[:1]:
+            low, high = acc_range[k]
+            problem = f"accumulator {k} reaches {least[k]}…{most[k]}, the convolution's range is {low}…{high}"
+            raise ActcodecError(where, problem)
+
+    def encode(self, x: Input) -> Bytes:
         """Stream of activations x, uint8 (H, W, C) or (N, H, W, C): bytes (S,) or (N, S).
 
-        Raises ActcodecError where type or shape are not the site's.
+        A folded site takes the accumulators of the convolution before it, int32 (H, W, K) or (N, H, W, K), without the
+        bias of the tables. Raises ActcodecError where type or shape are not the site's, or an accumulator is outside
+        the range that its tables are made for.
         """
         return self.encode_counted(x)[0]
 
-    def encode_counted(self, x: NDArray[np.uint8]) -> tuple[Bytes, int]:
+    def encode_counted(self, x: Input) -> tuple[Bytes, int]:
         """The stream as of `encode`, and the bits of codes that were written into it (all images together)."""
+        self.check_input(x)
         info = self.site.info
-        shape = (info.height, info.width, info.channels)
-        if x.dtype != np.uint8:
-            raise ActcodecError(f"site {info.name}", f"activations are {x.dtype}, expected uint8")
-        if x.shape[-3:] != shape or x.ndim not in (3, 4):
-            raise ActcodecError(f"site {info.name}", f"activations have shape {x.shape}, expected {shape} (H, W, C)")
         images = 1 if x.ndim == 3 else x.shape[0]
         out = np.zeros(images * self.stream_bytes, dtype=np.uint8)
-        rows = np.ascontiguousarray(x).reshape(-1, info.width, info.channels)
+        rows = np.ascontiguousarray(x).reshape(-1, info.width, x.shape[-1])
         tables = self._kernel_tables
         payload = 0
         for plane in self.site.planes:
@@ -94,14 +118,14 @@ class SiteCodec:
                 rows,
                 out,
                 self._row_starts(plane, images) // 8,
-                tables["blocks"][part],
+                tables["inputs"][part],
                 tables["forward"][part],
                 tables["bias"],
                 tables["half"],
                 tables["shift"],
                 tables["width"],
-                info.zero,
-                self._diagonal,
+                0 if info.transform == "folded" else info.zero,
+                self._diagonal or info.transform == "folded",
             )
         return (out if x.ndim == 3 else out.reshape(images, self.stream_bytes)), payload
 

@@ -29,8 +29,9 @@ def encode_plane(
     zero: int,
     diagonal: bool,
 ) -> int:
-    """Encode the rows of x (rows, W, C) uint8 into ``out`` (bytes) at offsets ``row_bytes``; bits of codes written.
+    """Encode the rows of x (rows, W, C) into ``out`` (bytes) at offsets ``row_bytes``; bits of codes written.
 
+    x is uint8, or int32: accumulators, with a matrix that is one.
     ``blocks`` (blocks, 4): first and last channel, first and last coefficient. ``matrix`` (blocks, b, b) int32:
     P transposed, [channel, coefficient]. ``bias``, ``half``, ``shift``, ``width`` (K,) int32.
     ``diagonal``: coefficient i of a block is computed from its channel i alone.

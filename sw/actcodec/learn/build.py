@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.learn.allocation.choice import Choice
-from actcodec.learn.draft import StreamSettings, draft_info, stored_widths
+from actcodec.learn.draft import PROJECTED, StreamSettings, draft_info, stored_widths
 from actcodec.learn.plan import PlanArrays, SitePlan
 
 FloatArray = NDArray[np.float64]
 
 _RIDGE = 1e-6
+_CLAMPED_FITS = 8
+"""Rounds of the fit behind a clamp. Most of the gain is the first fit's."""
 
 
 def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
@@ -19,7 +21,8 @@ def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
 
     P ← P/Δ and bias ← −(P·(μ − zero) + o)/Δ, so that rounding P·(x − zero) + bias gives the code. R and bias_out are
     the least squares fit, block by block, of x − zero to the codes of the sample: whatever norm eᵀGe the network
-    sees, the same linear decoder is optimal.
+    sees, the same linear decoder is optimal. Of a folded site x is what the convolution computes, and they are fitted
+    to the activation behind the decoder's clamp.
     """
     option, stats = choice.option, choice.option.statistics
     info = draft_info(stats.site, stats.range, option.transform, choice.widths, settings)
@@ -27,7 +30,8 @@ def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
     if option.transform == "bypass":
         return _bypass(choice, settings)
     C, K, b = info.channels, len(width), settings.params.block
-    kept = np.flatnonzero(choice.widths > 0) if option.transform == "project" else np.arange(C)
+    projected = option.transform in PROJECTED
+    kept = np.flatnonzero(choice.widths > 0) if projected else np.arange(C)
     step = option.step[choice.widths[kept], kept]
     offset = option.offset[choice.widths[kept], kept]
     live = (width > 0)[:, None]
@@ -39,7 +43,10 @@ def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
     for block in info.blocks:
         (c0, c1), (k0, k1) = block.channels, block.coefficients
         P[k0:k1, : c1 - c0] = forward[k0:k1, c0:c1]
-        if option.transform == "project":
+        if option.transform == "folded":
+            low, high = (float(end - stats.range.zero) for end in (stats.range.low, stats.range.high))
+            R[c0:c1, : k1 - k0], bias_out[c0:c1] = fit_clamped(codes[:, k0:k1], x[:, c0:c1], low, high)
+        elif projected:
             R[c0:c1, : k1 - k0], bias_out[c0:c1] = _fit(codes[:, k0:k1], x[:, c0:c1])
         else:
             for i in range(c1 - c0):
@@ -47,6 +54,25 @@ def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
     return SitePlan(
         info, PlanArrays(P, R, bias, bias_out, width, np.zeros(K, np.uint16), np.arange(C, dtype=np.uint16))
     )
+
+
+def fit_clamped(codes: FloatArray, x: FloatArray, low: float, high: float) -> tuple[FloatArray, FloatArray]:
+    """Return R and bias for which clamp(codes·Rᵀ + bias) is close to clamp(x), in the least squares sense.
+
+    The start is the fit to x itself. Where x lies beyond the range, any number beyond it is right: what the fit before
+    gave is the target there, or the end of the range where that was inside. The best of all rounds is returned.
+    """
+    wanted = np.clip(x, low, high)
+    R, bias = best = _fit(codes, x)
+    least = np.inf
+    for _ in range(_CLAMPED_FITS):
+        fitted = codes @ R.T + bias
+        error = float(((np.clip(fitted, low, high) - wanted) ** 2).mean())
+        if error < least:
+            best, least = (R, bias), error
+        target = np.where(x <= low, np.minimum(fitted, low), np.where(x >= high, np.maximum(fitted, high), x))
+        R, bias = _fit(codes, target)
+    return best
 
 
 def _fit(codes: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:

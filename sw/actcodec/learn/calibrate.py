@@ -12,8 +12,9 @@ position costs ½ eᵀGe.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,9 @@ def block_slices(channels: int, block: int) -> tuple[slice, ...]:
 class SiteStatistics:
     """What calibration knows of one site: C channels in J blocks, the j-th of c_j.
 
-    ``mean`` (C,), ``covariance`` and ``fisher`` J matrices (c_j, c_j), ``sample`` uint8 (M, C) of x.
+    ``mean`` (C,), ``covariance`` and ``fisher`` J matrices (c_j, c_j), ``sample`` (M, C) of x, bytes. With
+    ``pre_activation`` x is what the convolution computes in steps of the byte, neither rounded nor clamped, and
+    the sample is float32.
     """
 
     site: SiteSpec
@@ -46,7 +49,8 @@ class SiteStatistics:
     mean: FloatArray
     covariance: tuple[FloatArray, ...]
     fisher: tuple[FloatArray, ...]
-    sample: NDArray[np.uint8]
+    sample: NDArray[np.uint8] | NDArray[np.float32]
+    pre_activation: bool = False
 
 
 def calibrate(
@@ -58,13 +62,15 @@ def calibrate(
     block: int,
     seed: int,
     positions: int = 8_192,
+    folded: Collection[int] = (),
 ) -> tuple[SiteStatistics, ...]:
     """Return the statistics of every site over ``inputs``, ``images`` images in all.
 
-    ``positions`` bounds the sample of a site; it is drawn evenly over the images.
+    ``positions`` bounds the sample of a site; it is drawn evenly over the images. Sites with an index in ``folded``
+    have their tap in front of the activation, in ``sited`` and here.
     """
     generator = torch.Generator().manual_seed(seed)
-    collectors = [_Collector(site, ranges[site.index], block) for site in sited.sites]
+    collectors = [_Collector(site, ranges[site.index], block, site.index in folded) for site in sited.sites]
     for x in inputs:
         share = -(-positions * len(x) // images)
         stored: dict[int, Tensor] = {}
@@ -103,25 +109,27 @@ def fisher_direction(logits: Tensor, generator: torch.Generator) -> Tensor:
 class _Collector:
     """Running sums of one site."""
 
-    def __init__(self, site: SiteSpec, range_: ActivationRange, block: int) -> None:
-        self._site, self._range = site, range_
+    def __init__(self, site: SiteSpec, range_: ActivationRange, block: int, pre_activation: bool) -> None:
+        self._site, self._range, self._pre_activation = site, range_, pre_activation
         self._blocks = block_slices(site.channels, block)
         self._count = self._gradients = 0
         self._sum = np.zeros(site.channels)
         sizes = [s.stop - s.start for s in self._blocks]
         self._squares = [np.zeros((c, c)) for c in sizes]
         self._fisher = [np.zeros((c, c)) for c in sizes]
-        self._sample: list[NDArray[np.uint8]] = []
+        self._sample: list[NDArray[Any]] = []
 
     def add_activation(self, activation: Tensor, share: int, generator: torch.Generator) -> None:
         """Add a batch N×C×H×W of real activations, ``share`` positions of which go to the sample."""
-        x = _rows(self._range.quantize(activation))
+        r = self._range
+        x = _rows(activation / r.scale + r.zero if self._pre_activation else r.quantize(activation))
         self._count += len(x)
         self._sum += x.sum(0, dtype=torch.float64).numpy()
         for total, s in zip(self._squares, self._blocks, strict=True):
             total += _gram(x[:, s])
         places = torch.randint(len(x), (share,), generator=generator)
-        self._sample.append(x[places].to(torch.uint8).numpy())
+        sample = x[places]
+        self._sample.append(sample.numpy() if self._pre_activation else sample.to(torch.uint8).numpy())
 
     def add_gradient(self, gradient: Tensor) -> None:
         """Add a batch N×C×H×W of gradients by the real activation; ∂/∂x = scale·∂/∂a."""
@@ -143,6 +151,7 @@ class _Collector:
             ),
             fisher=tuple(total / self._gradients for total in self._fisher),
             sample=np.concatenate(self._sample),
+            pre_activation=self._pre_activation,
         )
 
 

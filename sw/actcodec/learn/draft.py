@@ -14,6 +14,13 @@ from actcodec.params import CodecParams, Order, Transform
 from actcodec.tables import Block, SiteArrays, SiteInfo, SiteTable
 
 Widths = NDArray[np.uint8]
+PROJECTED: tuple[Transform, ...] = ("project", "folded")
+"""Transforms that mix the channels of a block, and whose tables list the stored coefficients only."""
+
+
+def folded_build(params: CodecParams) -> CodecParams:
+    """The build for the folded sites of a plan that is made for ``params``: its encoder takes accumulators."""
+    return CodecParams.model_validate(params.as_json() | {"transforms": ["folded"], "shared_array": False})
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ def draft_info(
     blocks, first = [], 0
     for part in block_slices(site.channels, settings.params.block):
         kept = part.stop - part.start
-        if transform == "project":
+        if transform in PROJECTED:
             kept = int(np.count_nonzero(widths[part]))
         blocks.append(Block(channels=(part.start, part.stop), coefficients=(first, first + kept)))
         first += kept
@@ -66,7 +73,7 @@ def draft_info(
 
 def stored_widths(transform: Transform, widths: Widths) -> Widths:
     """Return the widths of the coefficients that the table lists: (K,) of the (C,) given."""
-    return widths[widths > 0] if transform == "project" else widths
+    return widths[widths > 0] if transform in PROJECTED else widths
 
 
 def draft_table_bytes(info: SiteInfo, widths: Widths, params: CodecParams) -> int:
@@ -74,6 +81,7 @@ def draft_table_bytes(info: SiteInfo, widths: Widths, params: CodecParams) -> in
     if info.transform == "bypass":
         return 0
     K, C, b = len(widths), info.channels, params.block
+    folded = info.transform == "folded"
     empty = SiteArrays(
         P=np.zeros((K, b), np.int8),
         R=np.zeros((C, b), np.int8),
@@ -84,5 +92,6 @@ def draft_table_bytes(info: SiteInfo, widths: Widths, params: CodecParams) -> in
         group=np.zeros(K, np.uint16),
         bias_out=np.zeros(C, np.int32),
         channel_order=np.arange(C, dtype=np.uint16),
+        acc_range=np.zeros((K, 2), np.int64) if folded else None,
     )
-    return SiteTable(info, empty, params).table_bytes
+    return SiteTable(info, empty, folded_build(params) if folded else params).table_bytes

@@ -38,7 +38,7 @@ from actcodec.learn.tuning.compressed import CompressedNetwork, selection_diverg
 from actcodec.learn.tuning.layer import CodecLayer
 from actcodec.learn.tuning.trainer import TrainingData, train
 from actcodec.learn.tuning.weights import checkpoint_of
-from actcodec.networks import Network, SitedNetwork, network_macs, sited_network
+from actcodec.networks import Network, SitedNetwork, foldable_sites, network_macs, sited_network
 from actcodec.networks.stages import StagedNetwork
 from actcodec.params import CodecParams
 
@@ -130,11 +130,13 @@ class _Learning:
             self._orders = choose_orders(network, plain, self._batches("channel orders"), params.block)
         self._teacher = sited_network(network, orders=self._orders) if self._orders else plain
         self._ranges = choose_ranges(self._teacher, self._batches("ranges"), seed)
+        self._folded = tuple(site.site for site in foldable_sites(network)) if recipe.folded else ()
+        self._start = sited_network(network, folded=self._folded) if self._folded else self._teacher
 
     def plan(self) -> Plan:
         """Run every stage that the recipe asks for."""
         recipe = self._recipe
-        student = self._teacher
+        student = self._start
         sites: Sites | None = None
         changes_weights = recipe.batchnorm or (recipe.weights and recipe.epochs > 0)
         for number in range(recipe.rounds):
@@ -142,13 +144,13 @@ class _Learning:
             files = self._files.of_round(number)
             statistics = self._statistics(student)
             sites = self._allocated(student, statistics, target, sites, files.greedy)
-            if changes_weights and student is self._teacher:
+            if changes_weights and student is self._start:
                 student = sited_network(self._network, orders=self._orders)
             sites = self._tuned(student, sites, files.state)
         assert sites is not None
         if self._orders:
             sites = tuple(_ordered(site, self._orders.get(index)) for index, site in enumerate(sites))
-        weights = None if student is self._teacher else checkpoint_of(self._network, student, self._orders)
+        weights = None if student is self._start else checkpoint_of(self._network, student, self._orders)
         provenance = self._provenance(weights)
         return Plan(self._settings.params, sites, provenance, recipe.transaction_bytes, weights)
 
@@ -182,6 +184,7 @@ class _Learning:
             block=self._settings.params.block,
             seed=self._seed,
             positions=self._recipe.positions,
+            folded=self._folded,
         )
 
     def _layer(self, choice: Choice) -> CodecLayer:

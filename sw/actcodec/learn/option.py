@@ -39,12 +39,19 @@ class SiteOption:
 
 
 def plain_options(statistics: SiteStatistics) -> tuple[SiteOption, ...]:
-    """Return the options of a site that mix no channels: identity and bypass."""
+    """Return the options of a site that mix no channels: identity and bypass; of a folded one the first of them."""
+    if statistics.pre_activation:
+        return (_transformed(statistics, "folded", "identity"),)
     return _transformed(statistics, "identity", "identity"), raw(statistics)
 
 
 def projection(statistics: SiteStatistics, basis: Basis) -> SiteOption:
-    """Return the projection of a site in ``basis``; ``identity`` mixes no channels and is coded as such."""
+    """Return the projection of a site in ``basis``; ``identity`` mixes no channels and is coded as such.
+
+    Before the activation it is folded, whatever the basis.
+    """
+    if statistics.pre_activation:
+        return _transformed(statistics, "folded", basis)
     return _transformed(statistics, "identity" if basis == "identity" else "project", basis)
 
 

@@ -53,6 +53,9 @@ class LearnRecipe(BaseModel):
     """Greedy only: bits a value at which ``best`` measures the constructions; a walk must not depend on its target."""
     permute: bool = False
     """Channels are assigned to blocks by covariance wherever the graph lets the order be folded into the weights."""
+    folded: bool = False
+    """Sites whose convolution has its activation right behind it are coded in front of that: P becomes a part of the
+    convolution (`actcodec.networks.foldable_sites`). Water-filling only, and nothing is trained."""
     order: Order = "position-major"
     align_bits: int | None = Field(default=None, ge=8)
     transaction_bytes: int = Field(default=64, ge=1)
@@ -113,6 +116,9 @@ class LearnRecipe(BaseModel):
     def _consistent(self) -> Self:
         if self.rounds > 1 and self.allocation != "greedy":
             raise ValueError(f"rounds = {self.rounds} needs allocation = 'greedy', it is {self.allocation!r}")
+        trains = self.batchnorm or self.block_epochs or self.epochs
+        if self.folded and (self.allocation != "waterfill" or self.permute or trains):
+            raise ValueError("folded = true goes with allocation = 'waterfill', without permute and training stages")
         rival = {"transform-coding", "cat"}
         if (self.allocation in rival) != (self.coder == "huffman"):
             raise ValueError(f"coder = {self.coder!r} does not go with allocation = {self.allocation!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -20,6 +20,7 @@ from actcodec.data.roots import data_root
 from actcodec.errors import ActcodecError
 from actcodec.files import read_bytes
 from actcodec.networks.fold import check_weights, fold_batchnorm, round_weights
+from actcodec.networks.folding import FoldableConvolution, foldable_convolutions
 from actcodec.networks.permutation import permute_channels
 from actcodec.networks.sites import SitedNetwork, find_sites
 from actcodec.networks.specs import NetworkSpec, network_spec
@@ -121,26 +122,41 @@ def _checkpoint(spec: NetworkSpec, root: Path | None, checkpoint: Path | None) -
 
 
 def sited_network(
-    network: Network, weights: str = "float", orders: Mapping[int, NDArray[np.int64]] | None = None
+    network: Network,
+    weights: str = "float",
+    orders: Mapping[int, NDArray[np.int64]] | None = None,
+    folded: Collection[int] = (),
 ) -> SitedNetwork:
     """Return ``network`` with its BatchNorm folded, ``weights`` float or w8, and a tap at every site.
 
-    ``orders`` are channel orders of sites, folded into the weights (`permute_channels`).
+    ``orders`` are channel orders of sites, folded into the weights (`permute_channels`). Sites with an index in
+    ``folded`` (`foldable_sites`) have their tap in front of the activation.
     With ``site_modules`` the network is taken as it is: nothing is folded.
     Raises ActcodecError as `fold_batchnorm`, `find_sites` and `permute_channels` do.
     """
     if not network.site_modules:
-        folded = fold_batchnorm(network.model, weights)
-        sites = find_sites(folded, network.input_shape)
-        return SitedNetwork(permute_channels(folded, sites, orders) if orders else folded, sites)
+        model = fold_batchnorm(network.model, weights)
+        sites = find_sites(model, network.input_shape)
+        return SitedNetwork(permute_channels(model, sites, orders) if orders else model, sites, folded=folded)
     check_weights(weights)
     if orders:
         raise ActcodecError(f"network {network.name}", "has sites named by module; their channels cannot be reordered")
     sites = find_sites(network.model, network.input_shape, network.site_modules)
-    model = copy.deepcopy(network.model)
+    hooked = copy.deepcopy(network.model)
     if weights == "w8":
-        round_weights(model)
-    return SitedNetwork(model, sites, by_module=True)
+        round_weights(hooked)
+    return SitedNetwork(hooked, sites, by_module=True)
+
+
+def foldable_sites(network: Network) -> tuple[FoldableConvolution, ...]:
+    """Return the sites that the convolution before them can compute as coefficients (`foldable_convolutions`).
+
+    None where sites are named by module: their network is not traced.
+    """
+    if network.site_modules:
+        return ()
+    model = fold_batchnorm(network.model)
+    return foldable_convolutions(model, find_sites(model, network.input_shape))
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], where: Path) -> None:

@@ -12,7 +12,7 @@ import copy
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,13 +84,18 @@ class SitedNetwork(nn.Module):
     ``sites`` are those of ``find_sites`` for the same model; ``by_module`` where it was given ``site_modules``.
     The model is copied and shares nothing with it; its parameters are frozen. Operations that work in place get a copy
     of what ``fn`` returned. ``graph`` is the traced network with its taps, None with ``by_module``.
+
+    Sites with an index in ``folded`` have their tap in front of the activation: ``fn`` gets what the convolution
+    computes and returns what readers get, which the activation must leave as it is.
     """
 
-    def __init__(self, model: nn.Module, sites: Sequence[SiteSpec], *, by_module: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, sites: Sequence[SiteSpec], *, by_module: bool = False, folded: Collection[int] = ()
+    ) -> None:
         super().__init__()
         self.sites = tuple(sites)
         self._taps = [Tap(site.index) for site in self.sites]
-        self.graph = None if by_module else _rewired(model, self.sites, self._taps)
+        self.graph = None if by_module else _rewired(model, self.sites, self._taps, folded)
         self._tapped = (self.graph or _hooked(model, self.sites, self._taps)).requires_grad_(False)
         if self.graph is not None and not _works_in_place(self.graph):
             for tap in self._taps:
@@ -152,12 +157,17 @@ def _overwrites(traced: fx.GraphModule, node: fx.Node) -> bool:
     return name.endswith("_") or flagged or node.target in _OVERWRITING
 
 
-def _rewired(model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[Tap]) -> fx.GraphModule:
-    """Return a traced copy of ``model`` in which all users of a stored node use its tap instead."""
+def _rewired(
+    model: nn.Module, sites: Sequence[SiteSpec], taps: Sequence[Tap], folded: Collection[int]
+) -> fx.GraphModule:
+    """Return a traced copy of ``model`` in which all users of a stored node use its tap instead.
+
+    Of a ``folded`` site it is the convolution's node.
+    """
     traced = trace(model)
     groups = stored_groups(traced)
     for site, tap in zip(sites, taps, strict=True):
-        stored = groups[site.index].nodes[-1]
+        stored = groups[site.index].nodes[0 if site.index in folded else -1]
         name = f"site_{site.index}"
         traced.add_submodule(name, tap)
         with traced.graph.inserting_after(stored):

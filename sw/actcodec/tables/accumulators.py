@@ -25,8 +25,14 @@ def _with_rounding(
 def encode_accumulator_range(site: SiteTable) -> Range:
     """Lowest and highest value of acc_k (with rounding) over all x ∈ 0…255: two arrays (K,).
 
-    acc_k = Σ P[k,c]·(x_c − zero) + bias_k is extreme where every x_c is 0 or 255.
+    acc_k = Σ P[k,c]·(x_c − zero) + bias_k is extreme where every x_c is 0 or 255. Of a folded site the sum is the
+    convolution's, whose range the tables hold; the port carries it without the bias.
     """
+    if site.arrays.acc_range is not None:
+        lowest, highest = site.arrays.acc_range.astype(np.int64).T
+        bias, shift = (array.astype(np.int64) for array in (site.arrays.bias, site.arrays.shift))
+        low, high = _with_rounding(lowest, highest, bias, shift)
+        return np.minimum(low, lowest), np.maximum(high, highest)
     P = site.arrays.P.astype(np.int64)
     at_zero, at_full = P * -site.info.zero, P * (255 - site.info.zero)
     return _with_rounding(

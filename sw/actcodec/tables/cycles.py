@@ -15,6 +15,11 @@ array and in which its first record takes it, for all n steps of a frame in orde
 so a dense block of C_j channels takes max(⌈K_j/rows⌉·⌈C_j/lanes⌉, ⌈K_j/codes⌉) cycles as a rule, and a diagonal one
 ⌈C_j/codes⌉. Operations behind the last result are not waited for.
 
+An encoder of accumulators has no array to wait for. With r beats of a position and p cycles of padding after a row of
+each plane:
+
+    encode = ACCUMULATOR_LATENCY + Σ_planes height · (width · r + p)
+
 **Decoder.** Groups of codes are unpacked, cut, assembled and handed to the MAC array, each in a stage that holds one,
 but for the codes of two records. With u_n, c_n, v_n the cycles in which record n leaves the unpacker, is cut into codes
 and enters the group's register, and t_j the cycle of the operation that takes group j:
@@ -38,10 +43,19 @@ from typing import TypeVar
 
 from actcodec.tables.geometry import Plane, Window
 from actcodec.tables.model import SiteTable
-from actcodec.tables.program import code_planes, code_records, decoder_operations, encoder_operations, padding
+from actcodec.tables.program import (
+    code_planes,
+    code_records,
+    decoder_operations,
+    encoder_beats,
+    encoder_operations,
+    padding,
+)
 
 ENCODER_LATENCY = 19
 """Cycles of start-up and of draining the pipeline, encoder."""
+ACCUMULATOR_LATENCY = 15
+"""Cycles of start-up and of draining the pipeline, encoder of accumulators."""
 DECODER_LATENCY = 15
 """Cycles of start-up and of draining the pipeline, decoder."""
 
@@ -130,9 +144,16 @@ def encode_cycles(site: SiteTable, rows: int | None = None) -> int:
     """Cycles to encode one image of the site, or a stripe of ``rows``; 0 where nothing is stored, as no word leaves."""
     if not code_planes(site):
         return 0
+    height = rows or site.info.height
+    if site.info.transform == "folded":
+        of_a_row = (
+            site.info.width * len(encoder_beats(site, plane)) + _padding_cycles(site, plane)
+            for plane in code_planes(site)
+        )
+        return ACCUMULATOR_LATENCY + height * sum(of_a_row)
     state, total = _Coded(0, 0, 0, 0), 0
     for plane in site.planes:
-        state, cycles = _encoder_plane(site, plane, rows or site.info.height, state)
+        state, cycles = _encoder_plane(site, plane, height, state)
         total += cycles
     return total + state.passed + ENCODER_LATENCY
 

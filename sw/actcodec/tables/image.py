@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
 from actcodec.params import CodecParams, Direction
+from actcodec.tables.geometry import Plane
 from actcodec.tables.model import SiteTable, Tables
 from actcodec.tables.program import (
     CodeRecord,
@@ -30,6 +31,7 @@ from actcodec.tables.program import (
     code_records,
     decoder_beats,
     decoder_operations,
+    encoder_code_records,
     encoder_operations,
     padding,
 )
@@ -108,13 +110,14 @@ def _pad(values: Sequence[int], count: int) -> list[int]:
 
 def _site_values(fill: _Filler, site: SiteTable) -> dict[str, int]:
     coded = len(code_planes(site))
-    return {
-        "plane": fill.next_entry("plane", len(site.planes)),
+    values = {
         "code_plane": fill.next_entry("code_plane", coded),
-        "coded": int(coded > 0),
         "last_x": site.info.width - 1,
         "last_y": site.info.height - 1,
     }
+    if "plane" in fill.records:
+        values |= {"plane": fill.next_entry("plane", len(site.planes)), "coded": int(coded > 0)}
+    return values
 
 
 def _entries(first: int, count: int) -> dict[str, int]:
@@ -139,10 +142,15 @@ def _add_operations(fill: _Filler, operations: Sequence[Operation], final: bool,
         )
 
 
-def _add_code_planes(fill: _Filler, site: SiteTable, values: Callable[[CodeRecord], dict[str, Any]]) -> None:
+def _add_code_planes(
+    fill: _Filler,
+    site: SiteTable,
+    records_of: Callable[[SiteTable, Plane], list[CodeRecord]],
+    values: Callable[[CodeRecord], dict[str, Any]],
+) -> None:
     planes = code_planes(site)
     for number, plane in enumerate(planes):
-        records = code_records(site, plane)
+        records = records_of(site, plane)
         partial, words = padding(site, plane)
         if words >= 1 << PAD_WORD_BITS:
             raise ActcodecError(
@@ -171,15 +179,19 @@ def _fill_encoder(fill: _Filler, site: SiteTable) -> None:
     # x enters unsigned: Σ P·(x − zero) + bias = Σ P·x + (bias − zero·ΣP), exact modulo 2^acc_bits.
     exact = arrays.bias.astype(np.int64) - site.info.zero * arrays.P.astype(np.int64).sum(axis=1)
     bias = np.array([_wrap(int(b), site.params.acc_bits) for b in exact])
-    for number, plane in enumerate(site.planes):
-        _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1, last_lane=0)
+    folded = site.info.transform == "folded"
+    if not folded:
+        for number, plane in enumerate(site.planes):
+            _add_operations(fill, encoder_operations(site, plane), number == len(site.planes) - 1, last_lane=0)
     _add_code_planes(
         fill,
         site,
+        encoder_code_records,
         lambda record: {
             "bias": _of(record, bias),
             "shift": _of(record, arrays.shift),
             "width": _of(record, arrays.width),
+            **({"last_lane": len(record.stored) - 1} if folded else {}),
         },
     )
 
@@ -209,6 +221,7 @@ def _fill_decoder(fill: _Filler, site: SiteTable) -> None:
     _add_code_planes(
         fill,
         site,
+        code_records,
         lambda record: {
             "count": sum(_of(record, arrays.width)),
             "width": _of(record, arrays.width),

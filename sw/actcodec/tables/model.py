@@ -88,11 +88,19 @@ class SiteArrays:
     """(C,) int32, bias' of the decoder."""
     channel_order: NDArray[np.uint16]
     """(C,) the network's original channel that is stored at each place; recorded, folded into weights."""
+    acc_range: NDArray[np.int64] | None = None
+    """(K, 2) int64, folded sites only: lowest and highest sum of the convolution, over all of its inputs."""
 
     def items(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Name and array of every field, in the order of the format."""
+        """Name and array of every field that the site has, in the order of the format."""
         for field in fields(self):
-            yield field.name, getattr(self, field.name)
+            if getattr(self, field.name) is not None:
+                yield field.name, getattr(self, field.name)
+
+
+def array_names(transform: Transform) -> tuple[str, ...]:
+    """Names of the arrays of a site, in the order of the format."""
+    return tuple(field.name for field in fields(SiteArrays) if field.name != "acc_range" or transform == "folded")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +168,12 @@ class SiteTable:
             "group": ((K,), "uint16"),
             "bias_out": ((C,), "int32"),
             "channel_order": ((C,), "uint16"),
+            "acc_range": ((K, 2), "int64"),
         }
+        names, known = tuple(name for name, _ in self.arrays.items()), array_names(self.info.transform)
+        if names != known:
+            odd = sorted(set(names) ^ set(known))[0]
+            raise self._fail(f"transform = {self.info.transform!r} {'needs' if odd in known else 'has no'} {odd}")
         for name, array in self.arrays.items():
             shape, dtype = expected[name]
             if array.shape != shape or array.dtype != np.dtype(dtype):
@@ -178,6 +191,22 @@ class SiteTable:
                 raise self._fail(f"blocks[{number}]: P or R has entries outside its block")
         if self.info.transform in ("identity", "bypass"):
             self._check_diagonal()
+        if self.arrays.acc_range is not None:
+            self._check_folded(self.arrays.acc_range)
+
+    def _check_folded(self, acc_range: NDArray[np.int64]) -> None:
+        """The convolution has a row for every coefficient, all of them are stored, and its sum can be 0."""
+        if not self.coefficients:
+            raise self._fail("transform = 'folded' stores nothing: K = 0")
+        if self.arrays.P.any():
+            raise self._fail("transform = 'folded' has entries in P, which is part of the convolution")
+        if not self.arrays.width.all():
+            k = int(self.arrays.width.argmin())
+            raise self._fail(f"width[{k}] = 0: transform = 'folded' has stored coefficients only")
+        bad = np.flatnonzero((acc_range[:, 0] > 0) | (acc_range[:, 1] < 0))
+        if bad.size:
+            low, high = (int(v) for v in acc_range[bad[0]])
+            raise self._fail(f"acc_range[{int(bad[0])}] = {low}…{high} does not hold 0")
 
     def _check_diagonal(self) -> None:
         """Identity and bypass hold one multiplication a channel; bypass returns every byte of low…high unchanged."""
@@ -225,6 +254,12 @@ class SiteTable:
         """K: coefficients of the table, those of width 0 included."""
         return self.info.blocks[-1].coefficients[1]
 
+    @property
+    def encoder_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the activations that the encoder takes; of a folded site (H, W, K) of the accumulators."""
+        depth = self.coefficients if self.info.transform == "folded" else self.info.channels
+        return self.info.height, self.info.width, depth
+
     @cached_property
     def block_start(self) -> NDArray[np.int64]:
         """(C, 2): first channel and first coefficient of every channel's block."""
@@ -247,16 +282,21 @@ class SiteTable:
         """Bytes of the tables as format v1 accounts for them (bypass needs none).
 
         P and R a byte an entry of the block (of the diagonal for identity), biases 4 bytes, s_k and e_k a byte
-        together, widths 4 bits. Coefficients of width 0 cost their width only. t is a byte.
+        together, widths 4 bits. Coefficients of width 0 cost their width only. t is a byte. A folded site has no P.
         """
         if self.info.transform == "bypass":
             return 0
-        multiplications, kept = self.multiplications_per_position, int((self.arrays.width > 0).sum())
-        return 2 * multiplications + 4 * (kept + self.info.channels) + kept + (self.coefficients + 1) // 2 + 1
+        entries, kept = self.encode_multiplications + self.decode_multiplications, int((self.arrays.width > 0).sum())
+        return entries + 4 * (kept + self.info.channels) + kept + (self.coefficients + 1) // 2 + 1
 
     @property
-    def multiplications_per_position(self) -> int:
-        """Multiplications to encode (and again to decode) one position; bypass needs none."""
+    def encode_multiplications(self) -> int:
+        """Multiplications of the encoder a position; a folded site's are the convolution's."""
+        return 0 if self.info.transform == "folded" else self.decode_multiplications
+
+    @property
+    def decode_multiplications(self) -> int:
+        """Multiplications to decode one position; bypass needs none."""
         if self.info.transform == "bypass":
             return 0
         if self.info.transform == "identity":
@@ -270,7 +310,8 @@ class SiteTable:
     @property
     def macs(self) -> int:
         """Multiplications an image: one encode and one decode a reader."""
-        return self.multiplications_per_position * self.info.height * self.info.width * (1 + self.info.readers)
+        a_position = self.encode_multiplications + self.info.readers * self.decode_multiplications
+        return a_position * self.info.height * self.info.width
 
 
 class Provenance(BaseModel):
@@ -289,10 +330,61 @@ class Provenance(BaseModel):
     network_macs: int = Field(ge=0)
     codec_mac_share: float = Field(ge=0)
     actcodec_version: str
+    convolutions_sha256: str | None = None
+    """Tables of folded sites: the convolutions that compute them (`actcodec.tables.convolutions`)."""
+
+
+class _Totals:
+    """Sums over sites, which whoever has some inherits."""
+
+    sites: tuple[SiteTable, ...]
+
+    @property
+    def values(self) -> int:
+        """Activations of one image over all sites."""
+        return sum(site.info.values for site in self.sites)
+
+    @property
+    def stream_bytes(self) -> int:
+        """Stream bytes of one image over all sites."""
+        return sum(site.sizes(1).stream_bytes for site in self.sites)
+
+    @property
+    def table_bytes(self) -> int:
+        """Table bytes over all sites."""
+        return sum(site.table_bytes for site in self.sites)
+
+    @property
+    def bpv_stream(self) -> float:
+        """8 · stream bytes / values."""
+        return 8 * self.stream_bytes / self.values
+
+    @property
+    def bpv_relu(self) -> float | None:
+        """bpv_stream over outputs of a ReLU (low = zero) only, the narrower count of published figures.
+
+        None where there is no such site.
+        """
+        sites = [site for site in self.sites if site.info.low == site.info.zero]
+        if not sites:
+            return None
+        stream = sum(site.sizes(1).stream_bytes for site in sites)
+        return 8 * stream / sum(site.info.values for site in sites)
+
+    def bpv_net(self, batch: int) -> float:
+        """8 · (stream bytes + table bytes / batch) / values: tables reloaded once a batch."""
+        return 8 * (self.stream_bytes + self.table_bytes / batch) / self.values
 
 
 @dataclass(frozen=True, eq=False)
-class Tables:
+class SiteTotals(_Totals):
+    """The sums over any sites: over those of several tables."""
+
+    sites: tuple[SiteTable, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables(_Totals):
     """The whole of format v1's tables: what golden model, RTL and traffic model read."""
 
     params: CodecParams
@@ -327,39 +419,3 @@ class Tables:
         """The channel orders, by number of the site, of sites that are not stored in the network's own."""
         orders = {number: site.arrays.channel_order.astype(np.int64) for number, site in enumerate(self.sites)}
         return {number: order for number, order in orders.items() if not np.array_equal(order, np.arange(len(order)))}
-
-    @property
-    def values(self) -> int:
-        """Activations of one image over all sites."""
-        return sum(site.info.values for site in self.sites)
-
-    @property
-    def stream_bytes(self) -> int:
-        """Stream bytes of one image over all sites."""
-        return sum(site.sizes(self.transaction_bytes).stream_bytes for site in self.sites)
-
-    @property
-    def table_bytes(self) -> int:
-        """Table bytes over all sites."""
-        return sum(site.table_bytes for site in self.sites)
-
-    @property
-    def bpv_stream(self) -> float:
-        """8 · stream bytes / values."""
-        return 8 * self.stream_bytes / self.values
-
-    @property
-    def bpv_relu(self) -> float | None:
-        """bpv_stream over outputs of a ReLU (low = zero) only, the narrower count of published figures.
-
-        None where there is no such site.
-        """
-        sites = [site for site in self.sites if site.info.low == site.info.zero]
-        if not sites:
-            return None
-        stream = sum(site.sizes(self.transaction_bytes).stream_bytes for site in sites)
-        return 8 * stream / sum(site.info.values for site in sites)
-
-    def bpv_net(self, batch: int) -> float:
-        """8 · (stream bytes + table bytes / batch) / values: tables reloaded once a batch."""
-        return 8 * (self.stream_bytes + self.table_bytes / batch) / self.values

@@ -8,6 +8,9 @@ is kept for the steps that follow. Operations whose entries of P or R are all ze
 Sites that code every channel by itself (identity, bypass) have *diagonal* operations: ``codes`` channels of a beat at
 once, each with a multiplier of its own.
 
+The encoder of *folded* sites has no array: it takes one *beat* of up to ``codes`` accumulators a cycle, and has one
+record for each.
+
 Codes' side, one *record* a cycle: up to ``codes`` codes that are requantized and packed, or unpacked, together. Every
 record stores at least one bit. The records of a step (a group) follow one another.
 """
@@ -57,6 +60,11 @@ class CodeRecord:
     """``codes`` coefficients k, None where nothing is stored."""
     ends: bool
     """The last record of its step (encoder) and group (decoder)."""
+
+    @property
+    def stored(self) -> list[int]:
+        """The coefficients without the slots that hold none."""
+        return [k for k in self.slots if k is not None]
 
 
 def _fresh_order(needed: list[NDArray[np.int64]], count: int) -> list[list[tuple[int, bool]]]:
@@ -207,8 +215,28 @@ def decoder_beats(site: SiteTable, plane: Plane) -> list[range]:
     return [range(c, min(c1, c + lanes)) for c0, c1 in cuts for c in range(c0, c1, lanes)]
 
 
+def encoder_beats(site: SiteTable, plane: Plane) -> list[range]:
+    """What the encoder takes for one position, beat by beat: channels; of a folded site coefficients.
+
+    A block begins a beat; coefficients of a folded site do not mind blocks, only a plane begins one.
+    """
+    if site.info.transform != "folded":
+        return decoder_beats(site, plane)
+    lanes, blocks = site.params.encoder_lanes, site.info.blocks
+    first, end = blocks[plane.first_block].coefficients[0], blocks[plane.last_block - 1].coefficients[1]
+    return [range(k, min(end, k + lanes)) for k in range(first, end, lanes)]
+
+
+def encoder_code_records(site: SiteTable, plane: Plane) -> list[CodeRecord]:
+    """Records of one position of a plane that the encoder works off, in stream order."""
+    if site.info.transform != "folded":
+        return code_records(site, plane)
+    empty = [None] * site.params.encoder_lanes
+    return [CodeRecord((*beat, *empty[len(beat) :]), True) for beat in encoder_beats(site, plane)]
+
+
 def code_records(site: SiteTable, plane: Plane) -> list[CodeRecord]:
-    """Records of one position of a plane, in stream order: the same for encoder and decoder."""
+    """Records of one position of a plane, in stream order, for the decoder and for an encoder with a MAC array."""
     rows, codes = site.params.rows, site.params.codes_per_cycle
     found: list[CodeRecord] = []
     for j in range(plane.first_block, plane.last_block):

@@ -101,16 +101,18 @@ def _site_record(p: CodecParams, *more: Field) -> Record:
     ``coded`` is 0 where the site stores nothing and has no plane on the codes' side. Pointers, here and in the other
     records, count from the beginning of the bank.
     """
-    plane, side = bits_for(p.plane_depth - 1), bits_for(p.max_side - 1)
-    fields = (
-        Field("plane", plane),
-        Field("code_plane", plane),
-        Field("coded", 1),
-        Field("last_x", side),
-        Field("last_y", side),
-        *more,
-    )
-    return Record("site", p.max_sites, fields)
+    plane = Field("plane", bits_for(p.plane_depth - 1))
+    return Record("site", p.max_sites, (plane, _code_plane_field(p), Field("coded", 1), *_extent_fields(p), *more))
+
+
+def _code_plane_field(p: CodecParams) -> Field:
+    return Field("code_plane", bits_for(p.plane_depth - 1))
+
+
+def _extent_fields(p: CodecParams) -> tuple[Field, ...]:
+    """Last column and row of a site's positions."""
+    side = bits_for(p.max_side - 1)
+    return Field("last_x", side), Field("last_y", side)
 
 
 def _operation_fields(p: CodecParams, largest_index: int) -> tuple[Field, ...]:
@@ -132,10 +134,35 @@ def _code_plane_record(p: CodecParams) -> Record:
     return Record("code_plane", p.plane_depth, _plane_record(p, p.step_depth, *padding))
 
 
+def _encoder_code_record(p: CodecParams, *more: Field) -> Record:
+    """`actcodec.tables.program.CodeRecord`: what the encoder does with ``codes`` accumulators."""
+    codes = p.codes_per_cycle
+    fields = (
+        Field("ends", 1),
+        Field("bias", p.acc_bits, signed=True, count=codes),
+        Field("shift", SHIFT_BITS, count=codes),
+        Field("width", WIDTH_BITS, count=codes),
+    )
+    return Record("code", p.step_depth, (*fields, *more))
+
+
+def _accumulator_records(p: CodecParams) -> tuple[Record, ...]:
+    """Memories of an encoder without a MAC array: a site has planes of codes only, and a record is a beat.
+
+    ``last_lane``: number of the last accumulator that a beat holds.
+    """
+    return (
+        Record("site", p.max_sites, (_code_plane_field(p), *_extent_fields(p))),
+        _code_plane_record(p),
+        _encoder_code_record(p, Field("last_lane", bits_for(p.encoder_lanes - 1))),
+    )
+
+
 @lru_cache(maxsize=32)
 def encoder_records(p: CodecParams) -> dict[str, Record]:
     """Memories of the encoder by name; a memory's number on the table stream is its place in this dict."""
-    codes = p.codes_per_cycle
+    if p.takes_accumulators:
+        return {record.name: record for record in _accumulator_records(p)}
     records = (
         _site_record(p),
         Record("plane", p.plane_depth, _plane_record(p, p.coefficient_depth)),
@@ -145,16 +172,7 @@ def encoder_records(p: CodecParams) -> dict[str, Record]:
             (*_operation_fields(p, p.beats_per_block - 1), Field("last_lane", bits_for(p.lanes - 1))),
         ),
         _code_plane_record(p),
-        Record(
-            "code",
-            p.step_depth,
-            (
-                Field("ends", 1),
-                Field("bias", p.acc_bits, signed=True, count=codes),
-                Field("shift", SHIFT_BITS, count=codes),
-                Field("width", WIDTH_BITS, count=codes),
-            ),
-        ),
+        _encoder_code_record(p),
     )
     return {record.name: record for record in records}
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actcodec.params import MAX_LEFT_SHIFT, MAX_WIDTH, CodecParams, Order, Transform
 from actcodec.tables.model import Block, Provenance, SiteArrays, SiteInfo, SiteTable, Tables
@@ -30,13 +31,17 @@ def synthetic_site(
     ``keep`` is the expected share K/C of project sites. Shifts are such that codes and outputs use their range.
     """
     height, width, channels = shape
-    diagonal = transform != "project"
+    folded = transform == "folded"
+    diagonal = transform in ("identity", "bypass")
     blocks: list[Block] = []
     if block_sizes is None:
         block_sizes = [min(params.block, channels - c0) for c0 in range(0, channels, params.block)]
     for c0, size in zip(accumulate(block_sizes, initial=0), block_sizes, strict=False):
         count = size if diagonal else int(rng.binomial(size, keep))
         k0 = blocks[-1].coefficients[1] if blocks else 0
+        if folded and c0 + size == channels:
+            # One that stores nothing at all is no folded site.
+            count = max(count, int(k0 == 0))
         blocks.append(Block(channels=(c0, c0 + size), coefficients=(k0, k0 + count)))
     K = blocks[-1].coefficients[1]
     zero = int(rng.choice([0, int(rng.integers(0, 256))]))
@@ -49,7 +54,7 @@ def synthetic_site(
         if diagonal:
             P[k0:k1, : c1 - c0] *= np.eye(c1 - c0, dtype=np.int8)
             R[c0:c1, : c1 - c0] *= np.eye(c1 - c0, dtype=np.int8)
-    widths = rng.integers(0, max_width + 1, K).astype(np.uint8)
+    widths = rng.integers(int(folded), max_width + 1, K).astype(np.uint8)
     # A sum of 16 products of ±127 and 0…255 has a spread of about 2^16: the shift maps it onto b bits.
     shift = np.clip(rng.integers(15, 19, K) - widths.astype(np.int64), 0, 31).astype(np.uint8)
     bias = rng.integers(-(1 << 16), 1 << 16, K).astype(np.int32)
@@ -65,6 +70,12 @@ def synthetic_site(
         widths[:], shift[:], left_shift[:] = MAX_WIDTH, 0, 0
         bias[:], bias_out[:], output_shift = zero, -zero, 0
         low, high = 0, 255
+    acc_range = None
+    if folded:
+        P[:] = 0
+        # Bias and rounding constant take less than 2^18.
+        limit = (1 << (params.acc_bits - 1)) - (1 << 18)
+        acc_range = np.stack([-rng.integers(limit // 2, limit, K), rng.integers(limit // 2, limit, K)], axis=1)
     info = SiteInfo(
         name=name,
         channels=channels,
@@ -91,12 +102,31 @@ def synthetic_site(
         group=np.arange(K, dtype=np.uint16) // 4,
         bias_out=bias_out,
         channel_order=np.arange(channels, dtype=np.uint16),
+        acc_range=acc_range,
     )
     return SiteTable(info, arrays, params)
 
 
+def synthetic_input(rng: np.random.Generator, site: SiteTable) -> NDArray[np.uint8] | NDArray[np.int32]:
+    """Random input of the site's encoder: uniform bytes (H, W, C); of a folded site accumulators (H, W, K) int32.
+
+    Most accumulators are as large as what the quantizer tells apart, an eighth of them at an end of their range.
+    """
+    if site.arrays.acc_range is None:
+        return rng.integers(0, 256, site.encoder_shape).astype(np.uint8)
+    low, high = site.arrays.acc_range.T
+    reach = np.int64(1) << (site.arrays.width.astype(np.int64) + site.arrays.shift)
+    usual = rng.integers(-reach, 2 * reach, site.encoder_shape) - site.arrays.bias
+    ends = np.where(rng.integers(0, 2, site.encoder_shape) == 0, low, high)
+    drawn = np.where(rng.integers(0, 8, site.encoder_shape) == 0, ends, usual)
+    return np.clip(drawn, low, high).astype(np.int32)
+
+
 def synthetic_tables(seed: int, params: CodecParams, *, side: int = 6) -> Tables:
-    """Tables of sites that between them have every transform, order and odd shape: what co-simulation runs on."""
+    """Tables of sites that between them have every transform, order and odd shape: what co-simulation runs on.
+
+    Where the encoder takes accumulators all sites are folded.
+    """
     rng = np.random.default_rng(seed)
     b, lanes, word = params.block, params.lanes, params.word_bits
     cases: list[tuple[tuple[int, int, int], dict[str, object]]] = [
@@ -114,8 +144,9 @@ def synthetic_tables(seed: int, params: CodecParams, *, side: int = 6) -> Tables
         ((3, 3, 2 * b), {"max_width": 1}),
         ((1, 1, 1), {"keep": 1.0}),
     ]
+    only: dict[str, object] = {"transform": "folded"} if params.takes_accumulators else {}
     sites = tuple(
-        synthetic_site(rng, params, f"synthetic{number}", shape, **options)  # type: ignore[arg-type]
+        synthetic_site(rng, params, f"synthetic{number}", shape, **(options | only))  # type: ignore[arg-type]
         for number, (shape, options) in enumerate(cases[: params.max_sites])
     )
     provenance = Provenance(

@@ -67,10 +67,11 @@ def _path(option: SiteOption, table_share: int) -> list[Widths]:
     if option.transform == "bypass":
         return [np.full(channels, MAX_WIDTH, np.uint8)]
     part = option.statistics.blocks[0]
-    # A kept coefficient's row of P, column of R, bias and shifts. This orders the steps only; what a choice costs is
-    # counted by the format.
+    # A kept coefficient's row of P (unless the convolution has it), column of R, bias and shifts. This orders the steps
+    # only; what a choice costs is counted by the format.
     row = 1 if option.transform == "identity" else part.stop - part.start
-    overhead = 8 * (2 * row + 5) / table_share
+    rows = 1 if option.transform == "folded" else 2
+    overhead = 8 * (rows * row + 5) / table_share
     steps = [(slope, k, width) for k in range(channels) for slope, width in _hull(option.loss[:, k], overhead)]
     # A hull's slopes fall, so sorting keeps each coefficient's steps in order.
     steps.sort(key=lambda step: (-step[0], step[1], step[2]))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from actcodec.learn.draft import PROJECTED
 from actcodec.learn.plan import SitePlan
 from actcodec.learn.quantize8 import ActivationRange
 from actcodec.learn.tuning import kernels
@@ -37,6 +38,8 @@ class Geometry:
     low: np.float32
     high: np.float32
     diagonal: bool
+    rounds: bool = True
+    """The encoder gets bytes; of a folded site it gets what the convolution computes."""
 
 
 class _RoundClamp(torch.autograd.Function):
@@ -67,7 +70,9 @@ def reference(activation: Tensor, P: Tensor, bias: Tensor, R: Tensor, bias_out: 
         return torch.as_tensor(value, dtype=activation.dtype, device=activation.device)
 
     low, high = constant(float(geometry.low)), constant(float(geometry.high))
-    rows = round_clamp(activation.permute(0, 2, 3, 1) / float(geometry.scale), low, high)
+    rows = activation.permute(0, 2, 3, 1) / float(geometry.scale)
+    if geometry.rounds:
+        rows = round_clamp(rows, low, high)
     top, parts = constant(geometry.top), []
     for c0, c1, k0, k1 in geometry.blocks.tolist():
         forward, backward = P[k0:k1, : c1 - c0], R[c0:c1, : k1 - k0]
@@ -196,7 +201,8 @@ class CodecLayer(nn.Module):
             scale=np.float32(info.scale),
             low=np.float32(info.low - info.zero),
             high=np.float32(info.high - info.zero),
-            diagonal=info.transform != "project",
+            diagonal=info.transform not in PROJECTED,
+            rounds=info.transform != "folded",
         )
         free_rows, free_columns, column_size = _freedom(plan)
         row_size = np.sqrt((arrays.P**2).sum(1, keepdims=True) / np.maximum(free_rows.sum(1, keepdims=True), 1))
@@ -229,7 +235,7 @@ class CodecLayer(nn.Module):
     def forward(self, activation: Tensor) -> Tensor:
         """Return scale·clamp(round(R·code + bias_out), low − zero, high − zero) at every position."""
         weights = self.weights()
-        if activation.device.type == "cpu" and activation.dtype != torch.float64:
+        if activation.device.type == "cpu" and activation.dtype != torch.float64 and self.geometry.rounds:
             # Codes are exact in float32 only, whatever autocast makes of the convolutions.
             return _Fused.apply(activation.float(), *weights, self.geometry)  # type: ignore[no-any-return, no-untyped-call]
         P, bias, R, bias_out = (w.to(activation.dtype) for w in weights)
@@ -254,7 +260,7 @@ def _freedom(plan: SitePlan) -> tuple[FloatArray, FloatArray, FloatArray]:
     for block in info.blocks:
         c, k = slice(*block.channels), slice(*block.coefficients)
         channels, kept = c.stop - c.start, k.stop - k.start
-        allowed = np.ones((kept, channels)) if info.transform == "project" else np.eye(channels)
+        allowed = np.ones((kept, channels)) if info.transform in PROJECTED else np.eye(channels)
         allowed = allowed * live[k, None]
         free_rows[k, :channels] = allowed
         free_columns[c, :kept] = allowed.T
