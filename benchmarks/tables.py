@@ -151,6 +151,7 @@ def headline_recipes() -> str:
             f"{run['rate']:g}",
             f"{run['mixup']:g}",
             f"{run['temperature']:g}",
+            f"{run['cross_entropy']:g}",
             f"{run['selection_divergence']:.3f}",
             f"{run['divergence']:.3f}",
             f"{run['agreement']:.2%}",
@@ -158,7 +159,10 @@ def headline_recipes() -> str:
         ]
         for run in _load("headline_recipes")["runs"]
     ]
-    header = "epochs|rate|mixup|temperature|divergence, selection|divergence, test|same class as uncompressed|accuracy"
+    header = (
+        "epochs|rate|mixup|temperature|cross entropy|divergence, selection|divergence, test"
+        "|same class as uncompressed|accuracy"
+    )
     return _markdown(header, rows)
 
 
