@@ -15,12 +15,13 @@ from actcodec.tables import digest_of
 from actcodec.tables.model import SiteTable, Tables
 from actcodec.tables.records import encoder_records
 from actcodec.tables.synthetic import synthetic_site, synthetic_tables
-from actcodec_rtl.generate import PORTS_FILE, generate
+from actcodec_rtl.generate import PORTS_FILE
 from actcodec_sim.cosim import cosimulate
+from actcodec_sim.cosim.builds import kept_build
 from actcodec_sim.cosim.covering import covering_tables
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, Stalls, write_job
-from actcodec_sim.cosim.run import rtl_folder, transactions_of_words
-from actcodec_sim.cosim.simulators import Simulator, build, run
+from actcodec_sim.cosim.run import transactions_of_words
+from actcodec_sim.cosim.simulators import Simulator, run
 from support.cosim import CACHE, random_activations
 from support.images import place_of
 
@@ -59,9 +60,7 @@ def test_a_first_block_that_stores_nothing_leaves_nothing_unknown(tmp_path: Path
 def _run_changed_job(tmp_path: Path, change: str) -> None:
     """Run a job after one of its files was changed behind the golden model's back, in Icarus."""
     tables = synthetic_tables(11, load_params("tiny"))
-    rtl = rtl_folder(CACHE, tables.params)
-    generate(tables.params, rtl)
-    folder = build("icarus", rtl, CACHE)
+    rtl, folder = kept_build(tables.params, "icarus", CACHE)
     job = tmp_path / "job"
     write_job(job, tables, random_activations(tables, 12), DIRECTIONS, 0, Stalls(0.2, 0.2))
     if change == "expected word":

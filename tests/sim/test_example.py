@@ -12,8 +12,7 @@ import pytest
 from actcodec.errors import ActcodecError
 from actcodec.params import CodecParams, load_params
 from actcodec.tables.synthetic import synthetic_tables
-from actcodec_rtl.generate import generate
-from actcodec_sim.cosim.run import rtl_folder
+from actcodec_sim.cosim.builds import kept_rtl
 from actcodec_sim.cosim.vectors import write_vectors
 from support.cosim import CACHE, random_activations
 from support.frames import FOLDED, params_of
@@ -27,9 +26,7 @@ def prepare(config: str | CodecParams, vectors: Path, site: int = 3) -> Path:
     tables = synthetic_tables(5, params)
     name = tables.sites[site].info.name
     write_vectors(vectors, tables, name, random_activations(tables, 6)[name], params.directions)
-    rtl = rtl_folder(CACHE.resolve(), params)
-    generate(params, rtl)
-    return rtl
+    return kept_rtl(params, CACHE.resolve())
 
 
 def simulate(rtl: Path, vectors: Path, limit_cycles: int = 100_000) -> str:

@@ -11,11 +11,11 @@ from actcodec.params import CodecParams
 from actcodec.tables import Tables
 from actcodec.tables.cycles import decode_cycles, encode_cycles
 from actcodec.tables.descriptors import Tiling
-from actcodec_rtl.generate import AXI_PORTS_FILE, REGISTERS_FILE, generate
+from actcodec_rtl.generate import AXI_PORTS_FILE, REGISTERS_FILE
 from actcodec_sim.axi.cases import JOB_VARIABLE, REGISTERS_VARIABLE
 from actcodec_sim.axi.job import write_job
-from actcodec_sim.cosim.run import rtl_folder
-from actcodec_sim.cosim.simulators import Simulator, build, run
+from actcodec_sim.cosim.builds import kept_build
+from actcodec_sim.cosim.simulators import Simulator, run
 
 TESTBENCH = "actcodec_sim.axi.testbench"
 START_SECONDS = 240
@@ -55,9 +55,7 @@ def run_job(
 ) -> None:
     """Run a job that `write_job` has written on the shell of these parameters; see `simulate_axi`."""
     cache, job = cache.resolve(), job.resolve()
-    rtl = rtl_folder(cache, params)
-    generate(params, rtl)
-    folder = build(simulator, rtl, cache, ports_file=AXI_PORTS_FILE)
+    rtl, folder = kept_build(params, simulator, cache, ports_file=AXI_PORTS_FILE)
     variables = {JOB_VARIABLE: str(job), REGISTERS_VARIABLE: str(rtl / REGISTERS_FILE)}
     if tests:
         variables["COCOTB_TEST_FILTER"] = tests

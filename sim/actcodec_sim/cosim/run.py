@@ -14,12 +14,13 @@ from actcodec.files import atomic_directory, read_json, write_json
 from actcodec.golden import Input
 from actcodec.params import CodecParams, Direction
 from actcodec.tables import SiteTable, Tables, digest_of
-from actcodec_rtl.generate import PORTS_FILE, generate, generator_digest
+from actcodec_rtl.generate import PORTS_FILE
+from actcodec_sim.cosim.builds import kept_build
 from actcodec_sim.cosim.coverage import COVERAGE_FILE, ObservedFrame, collect
 from actcodec_sim.cosim.job import JOB_FILE, JOB_VARIABLE, RESULT_FILE, Stalls, write_job
 from actcodec_sim.cosim.mishaps import scenario
 from actcodec_sim.cosim.result import CosimResult, DirectionResult, SiteResult
-from actcodec_sim.cosim.simulators import Simulator, build, run
+from actcodec_sim.cosim.simulators import Simulator, run
 
 DEFAULT_STALL = 0.3
 """Probability of a stall a cycle and port in the second pass."""
@@ -29,11 +30,6 @@ PHASE_CYCLES = 1000
 """Cycles of a phase of mishaps, on an average."""
 SLOWEST_CYCLES_PER_SECOND = 100
 """What a busy machine may fall to before a simulation counts as hung."""
-
-
-def rtl_folder(cache: Path, params: CodecParams) -> Path:
-    """Where the RTL of a build is kept: named by what decides it, for builds side by side share the cache."""
-    return cache / f"rtl-{params.lanes}x{params.rows}-{params.word_bits}-{generator_digest(params)[:16]}"
 
 
 def cosimulate(
@@ -62,7 +58,7 @@ def cosimulate(
     # The simulators run in folders of their own.
     cache, job = cache.resolve(), job.resolve()
     params = build_params or tables.params
-    rtl, folder = _built(params, simulator, cache, waves)
+    rtl, folder = kept_build(params, simulator, cache, waves)
     with atomic_directory(job) as empty:
         stalls = Stalls(stall, stall if output_stall is None else output_stall)
         write_job(empty, tables, activations, params.directions, seed, stalls)
@@ -92,20 +88,13 @@ def withstand(
     build fails.
     """
     cache, job = cache.resolve(), job.resolve()
-    rtl, folder = _built(tables.params, simulator, cache, waves)
+    rtl, folder = kept_build(tables.params, simulator, cache, waves)
     made = [phase.as_json() for phase in scenario(tables, seed, phases)]
     with atomic_directory(job) as empty:
         (empty / JOB_FILE).write_text(json.dumps({"seed": seed, "phases": made}))
     variables = _variables(rtl, job)
     limit_s = START_SECONDS + phases * PHASE_CYCLES // SLOWEST_CYCLES_PER_SECOND
     run(simulator, rtl, folder, job, variables, limit_s=limit_s, waves=waves, testbench="actcodec_sim.cosim.robustness")
-
-
-def _built(params: CodecParams, simulator: Simulator, cache: Path, waves: bool) -> tuple[Path, Path]:
-    """RTL and build of a codec."""
-    rtl = rtl_folder(cache, params)
-    generate(params, rtl)
-    return rtl, build(simulator, rtl, cache, waves)
 
 
 def _variables(rtl: Path, job: Path) -> dict[str, str]:

