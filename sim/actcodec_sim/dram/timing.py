@@ -10,12 +10,14 @@ from actcodec_sim.dram.device import DramDevice
 class CommandTiming(NamedTuple):
     """Distances in cycles from one command to the next, and the device's shape, for the compiled kernel.
 
-    Column-to-column distances hold the data bus apart as well: same rank ``max(tCCD, burst)``, another rank
-    ``burst + tRTRS``, read to write ``CL + burst + tRTRS − CWL``, write to read of another rank
-    ``CWL + burst + tRTRS − CL``, and write to read of the same rank ``CWL + burst + tWTR`` (JESD79-4).
-    ``_near`` is the same bank group, ``_far`` another group of the same rank, ``_rank`` another rank.
+    Column-to-column distances hold the data bus apart as well: same rank ``max(tCCD, burst)``, reads of two ranks
+    ``burst + tRTRS``, writes of two ranks ``burst`` (the controller drives both), read to write
+    ``CL + burst + tRTRS − CWL``, write to read of another rank ``CWL + burst + tRTRS − CL``, and write to read of the
+    same rank ``CWL + burst + tWTR`` (JESD79-4). ``_near`` is the same bank group, ``_far`` another group of the same
+    rank, ``_rank`` another rank.
     """
 
+    channels: int
     ranks: int
     groups_per_rank: int
     banks_per_group: int
@@ -33,7 +35,8 @@ class CommandTiming(NamedTuple):
     write_to_precharge: int
     column_near: int
     column_far: int
-    column_rank: int
+    read_to_read_rank: int
+    write_to_write_rank: int
     read_to_write: int
     write_to_read_near: int
     write_to_read_far: int
@@ -46,6 +49,7 @@ def command_timing(device: DramDevice) -> CommandTiming:
     """Derive the distances between commands from ``device``."""
     org, t, burst = device.organization, device.timing, device.burst_cycles
     return CommandTiming(
+        channels=org.channels,
         ranks=org.ranks,
         groups_per_rank=org.bank_groups,
         banks_per_group=org.banks_per_group,
@@ -63,7 +67,8 @@ def command_timing(device: DramDevice) -> CommandTiming:
         write_to_precharge=t.CWL + burst + t.tWR,
         column_near=max(t.tCCD_L, burst),
         column_far=max(t.tCCD_S, burst),
-        column_rank=burst + t.tRTRS,
+        read_to_read_rank=burst + t.tRTRS,
+        write_to_write_rank=burst,
         read_to_write=t.CL + burst + t.tRTRS - t.CWL,
         write_to_read_near=t.CWL + burst + t.tWTR_L,
         write_to_read_far=t.CWL + burst + t.tWTR_S,
