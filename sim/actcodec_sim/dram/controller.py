@@ -222,8 +222,10 @@ def _refresh_command(s: state.DeviceState, t: CommandTiming, rank: int, now: int
         return _Command(s.refresh_ready[rank], REFRESH, rank, NONE)
     best = _Command(_NEVER, PRECHARGE, NONE, NONE)
     for bank in range(rank * banks, (rank + 1) * banks):
-        if s.open_row[bank] != state.CLOSED and best.cycle > now and s.precharge_ready[bank] < best.cycle:
-            best = _Command(s.precharge_ready[bank], PRECHARGE, bank, NONE)
+        if s.open_row[bank] != state.CLOSED and best.cycle > now:
+            cycle = state.earliest_precharge(s, bank)
+            if cycle < best.cycle:
+                best = _Command(cycle, PRECHARGE, bank, NONE)
     return best
 
 
@@ -246,7 +248,7 @@ def _bank_command(
                 read = place
     best = _Command(_NEVER, PRECHARGE, bank, NONE)
     if read != 0 and write != 0 and ((read == NONE and write == NONE) or s.columns[bank] >= ROW_HIT_LIMIT):
-        best = _Command(s.precharge_ready[bank], PRECHARGE, bank, NONE)
+        best = _Command(state.earliest_precharge(s, bank), PRECHARGE, bank, NONE)
         if best.cycle <= now:
             return best
     if read != NONE:
@@ -404,7 +406,7 @@ def _issue(
     r.row_hit[request] = s.columns[target] > 0
     r.done[request] = state.issue_column(s, t, target, w.is_write[request], now)
     if kind == READ_PRECHARGE or kind == WRITE_PRECHARGE:
-        state.issue_precharge(s, t, target, s.precharge_ready[target])
+        state.close_bank(s, t, target, s.precharge_ready[target])
     remove(q, w, channel, target, command.place)
     return _Step(command, row, request)
 

@@ -90,7 +90,8 @@ class TimingParameters(_Section):
     """JEDEC timing: ``tCK`` in nanoseconds, everything else in cycles of tCK.
 
     ``_S`` is to another bank group of the rank, ``_L`` to the same one. ``tRTRS`` is the idle time on the
-    data bus when its driver changes: from one rank to another, or from a read to a write.
+    data bus when its driver changes: from one rank to another, or from a read to a write. ``tPPD`` is from a precharge
+    to one of another bank of the rank; 1, a cycle of the command bus, where the standard knows none (DDR4).
     """
 
     tCK: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -109,6 +110,7 @@ class TimingParameters(_Section):
     tWTR_L: Cycles
     tRTP: PositiveCycles
     tWR: PositiveCycles
+    tPPD: PositiveCycles = 1
     tRTRS: Cycles
     tREFI: PositiveCycles
     tRFC: PositiveCycles

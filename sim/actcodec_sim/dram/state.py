@@ -42,6 +42,7 @@ class DeviceState(NamedTuple):
     group_read_ready: Int64Array
     group_write_ready: Int64Array
     rank_activate_ready: Int64Array
+    rank_precharge_ready: Int64Array
     rank_read_ready: Int64Array
     rank_write_ready: Int64Array
     recent_activates: Int64Array
@@ -70,6 +71,7 @@ def new_state(t: CommandTiming) -> DeviceState:
         np.zeros(groups, np.int64),
         np.zeros(groups, np.int64),
         np.zeros(groups, np.int64),
+        np.zeros(ranks, np.int64),
         np.zeros(ranks, np.int64),
         np.zeros(ranks, np.int64),
         np.zeros(ranks, np.int64),
@@ -106,6 +108,13 @@ def earliest_column(s: DeviceState, bank: int, is_write: bool) -> int:
 
 
 @compiled_without_allocation
+def earliest_precharge(s: DeviceState, bank: int) -> int:
+    """First cycle for PRE of an open bank: tRAS, tRTP and tWR (bank), tPPD (rank)."""
+    bank_ready: int = s.precharge_ready[bank]
+    return max(bank_ready, s.rank_precharge_ready[s.rank_of_bank[bank]])
+
+
+@compiled_without_allocation
 def issue_activate(s: DeviceState, t: CommandTiming, bank: int, row: int, cycle: int) -> None:
     """Open ``row`` of ``bank`` at ``cycle``."""
     group = s.group_of_bank[bank]
@@ -127,7 +136,15 @@ def issue_activate(s: DeviceState, t: CommandTiming, bank: int, row: int, cycle:
 
 @compiled_without_allocation
 def issue_precharge(s: DeviceState, t: CommandTiming, bank: int, cycle: int) -> None:
-    """Close ``bank`` at ``cycle``; after an auto-precharge that is a cycle still to come."""
+    """Close ``bank`` with a command at ``cycle``."""
+    rank = s.rank_of_bank[bank]
+    s.rank_precharge_ready[rank] = cycle + t.precharge_to_precharge
+    close_bank(s, t, bank, cycle)
+
+
+@compiled_without_allocation
+def close_bank(s: DeviceState, t: CommandTiming, bank: int, cycle: int) -> None:
+    """Close ``bank`` at ``cycle``, which is still to come where its column command closes it (auto-precharge)."""
     rank = s.rank_of_bank[bank]
     s.open_row[bank] = CLOSED
     s.activate_ready[bank] = max(s.activate_ready[bank], cycle + t.precharge_to_activate)

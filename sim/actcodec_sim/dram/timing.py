@@ -31,6 +31,7 @@ class CommandTiming(NamedTuple):
     activate_far: int
     four_activates: int
     precharge_to_activate: int
+    precharge_to_precharge: int
     read_to_precharge: int
     write_to_precharge: int
     column_near: int
@@ -63,6 +64,7 @@ def command_timing(device: DramDevice) -> CommandTiming:
         activate_far=t.tRRD_S,
         four_activates=t.tFAW,
         precharge_to_activate=t.tRP,
+        precharge_to_precharge=t.tPPD,
         read_to_precharge=t.tRTP,
         write_to_precharge=t.CWL + burst + t.tWR,
         column_near=max(t.tCCD_L, burst),
