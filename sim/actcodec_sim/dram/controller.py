@@ -1,10 +1,10 @@
 """A command-level memory controller a channel: FR-FCFS with a queue for each bank, writes in bursts.
 
 Reads and writes wait apart, at most ``queue_depth`` of each; one request a cycle is taken in, in the order of the
-list, and in each channel one a cycle goes on to its bank's queue (``queues.py``). A request spends a cycle in each of the
-two. Reads go on first. Writes are gathered and then drained: all that wait when their queue is full, when more than 8
-wait and the banks have nothing to do, or when nothing else is left. A read of an address with a pending write is
-answered from that write; a second read or write of an address that still waits is merged with the first; neither
+list, and in each channel one a cycle goes on to its bank's queue (``queues.py``). A request spends a cycle in each of
+the two. Reads go on first. Writes are gathered and then drained: all that wait when their queue is full, when more
+than 8 wait and the banks have nothing to do, or when nothing else is left. A read of an address with a pending write
+is answered from that write; a second read or write of an address that still waits is merged with the first; neither
 takes a command. A write never passes an older read of its address, so that accesses to one address keep their order.
 
 Every cycle at most one command goes to each channel, the first of these that is legal:
@@ -48,6 +48,7 @@ from actcodec_sim.dram.queues import (
     WRITES,
     Queues,
     Work,
+    depth,
     enqueue,
     find_pending,
     kind_to_move,
@@ -209,12 +210,6 @@ class _Command(NamedTuple):
 
 
 @compiled_without_allocation
-def _refresh_due(t: CommandTiming, refreshes: int) -> int:
-    """When a channel that has had so many refreshes is to have the next; its ranks take turns."""
-    return (refreshes + 1) * (t.refresh_interval // t.ranks)
-
-
-@compiled_without_allocation
 def _refresh_command(s: state.DeviceState, t: CommandTiming, rank: int, now: int) -> _Command:
     """The next command of ``rank``, whose refresh is due: PRE of the first open bank that may be closed, or REF."""
     banks = t.groups_per_rank * t.banks_per_group
@@ -229,23 +224,64 @@ def _refresh_command(s: state.DeviceState, t: CommandTiming, rank: int, now: int
     return best
 
 
+class _Turns(NamedTuple):
+    """Whose turn it is.
+
+    By channel: ``refresh_due`` and ``refresh_rank`` of the next refresh, ``last_bank`` that was served, and the banks
+    with requests, ``busy[channel, :busy_count[channel]]`` in rising order. None of bank ``b``'s commands is legal
+    before ``ready[b]``, none of a channel's before ``first_ready``. ``hit[b, kind]`` is the place in the bank's queue
+    of the first read or write of its open row, or NONE.
+    """
+
+    refresh_due: Int64Array
+    refresh_rank: Int64Array
+    last_bank: Int64Array
+    busy: Int64Array
+    busy_count: Int64Array
+    ready: Int64Array
+    first_ready: Int64Array
+    hit: Int64Array
+
+
+@compiled
+def _new_turns(t: CommandTiming, banks: int) -> _Turns:
+    of_channel = banks // t.channels
+    return _Turns(
+        np.full(t.channels, t.refresh_spacing, np.int64),
+        np.arange(t.channels) * t.ranks,
+        np.arange(t.channels) * of_channel,
+        np.zeros((t.channels, of_channel), np.int64),
+        np.zeros(t.channels, np.int64),
+        np.full(banks, _NEVER, np.int64),
+        np.full(t.channels, _NEVER, np.int64),
+        np.full((banks, 2), NONE, np.int64),
+    )
+
+
+@compiled_without_allocation
+def _refreshed(t: CommandTiming, turns: _Turns, channel: int) -> None:
+    """The channel's next rank is refreshed: the turn is the one's after it."""
+    turns.refresh_due[channel] += t.refresh_spacing
+    turns.refresh_rank[channel] += 1
+    if turns.refresh_rank[channel] == (channel + 1) * t.ranks:
+        turns.refresh_rank[channel] -= t.ranks
+
+
+@compiled_without_allocation
+def _blocked_rank(turns: _Turns, channel: int, now: int) -> int:
+    """The rank of the channel whose refresh is due, or NONE."""
+    rank: int = turns.refresh_rank[channel]
+    return rank if turns.refresh_due[channel] <= now else NONE
+
+
 @compiled_without_allocation
 def _bank_command(
-    s: state.DeviceState, t: CommandTiming, q: Queues, w: Work, bank: int, closed_page: bool, now: int
+    s: state.DeviceState, t: CommandTiming, turns: _Turns, bank: int, closed_page: bool, now: int
 ) -> _Command:
     """The next command for the requests at ``bank``, which are not none, and the first cycle it is legal."""
-    open_row = s.open_row[bank]
-    if open_row == state.CLOSED:
+    if s.open_row[bank] == state.CLOSED:
         return _Command(state.earliest_activate(s, t, bank), ACTIVATE, bank, 0)
-    read = write = NONE
-    for place in range(q.at_bank_count[bank]):
-        request = q.at_bank[bank, place]
-        if w.row[request] == open_row:
-            if w.is_write[request]:
-                if write == NONE:
-                    write = place
-            elif read == NONE:
-                read = place
+    read, write = turns.hit[bank, READS], turns.hit[bank, WRITES]
     best = _Command(_NEVER, PRECHARGE, bank, NONE)
     if read != 0 and write != 0 and ((read == NONE and write == NONE) or s.columns[bank] >= ROW_HIT_LIMIT):
         best = _Command(state.earliest_precharge(s, bank), PRECHARGE, bank, NONE)
@@ -263,54 +299,26 @@ def _bank_command(
     return best
 
 
-class _Turns(NamedTuple):
-    """Whose turn it is, by channel: refreshes so far, the bank served last; and when a bank may have a command again.
-
-    None of bank ``b``'s commands is legal before ``ready[b]``, none of a channel's banks' before ``first_ready``.
-    """
-
-    refreshes: Int64Array
-    last_bank: Int64Array
-    ready: Int64Array
-    first_ready: Int64Array
-
-
-@compiled
-def _new_turns(channels: int, banks: int) -> _Turns:
-    return _Turns(
-        np.zeros(channels, np.int64),
-        np.arange(channels) * (banks // channels),
-        np.full(banks, _NEVER, np.int64),
-        np.full(channels, _NEVER, np.int64),
-    )
-
-
 @compiled_without_allocation
 def _request_command(
-    s: state.DeviceState,
-    t: CommandTiming,
-    q: Queues,
-    w: Work,
-    turns: _Turns,
-    channel: int,
-    blocked: int,
-    closed_page: bool,
-    now: int,
+    s: state.DeviceState, t: CommandTiming, turns: _Turns, channel: int, blocked: int, closed_page: bool, now: int
 ) -> _Command:
     """The command, legal at ``now``, of the first bank whose turn it is; cycle _NEVER where there is none.
 
     ``ready`` grows here: another bank's command can only put off a bank's own. Banks of the rank ``blocked`` have no
     turn.
     """
-    banks = t.ranks * t.groups_per_rank * t.banks_per_group
-    end = (channel + 1) * banks
-    bank = turns.last_bank[channel]
-    for _ in range(banks):
-        bank += 1
-        if bank == end:
-            bank -= banks
+    count = turns.busy_count[channel]
+    place = 0
+    while place < count and turns.busy[channel, place] <= turns.last_bank[channel]:
+        place += 1
+    for _ in range(count):
+        if place == count:
+            place = 0
+        bank = turns.busy[channel, place]
+        place += 1
         if turns.ready[bank] <= now and s.rank_of_bank[bank] != blocked:
-            command = _bank_command(s, t, q, w, bank, closed_page, now)
+            command = _bank_command(s, t, turns, bank, closed_page, now)
             turns.ready[bank] = command.cycle
             if command.cycle <= now:
                 turns.last_bank[channel] = bank
@@ -319,15 +327,70 @@ def _request_command(
 
 
 @compiled_without_allocation
-def _first_ready(t: CommandTiming, ready: Int64Array, channel: int, blocked: int) -> int:
+def _first_ready(s: state.DeviceState, turns: _Turns, channel: int, blocked: int) -> int:
     """A cycle before which no bank's command is legal, those of the rank ``blocked`` left out."""
-    banks = t.groups_per_rank * t.banks_per_group
     first = _NEVER
-    for rank in range(channel * t.ranks, (channel + 1) * t.ranks):
-        if rank != blocked:
-            for bank in range(rank * banks, (rank + 1) * banks):
-                first = min(first, ready[bank])
+    for place in range(turns.busy_count[channel]):
+        bank = turns.busy[channel, place]
+        if s.rank_of_bank[bank] != blocked:
+            first = min(first, turns.ready[bank])
     return first
+
+
+@compiled_without_allocation
+def _renew(
+    s: state.DeviceState,
+    t: CommandTiming,
+    q: Queues,
+    w: Work,
+    turns: _Turns,
+    channel: int,
+    bank: int,
+    closed_page: bool,
+    now: int,
+) -> None:
+    """Set a bank's ``hit`` and ``ready``, and whether it is busy, after a command or a new request of its own."""
+    read = write = NONE
+    open_row = s.open_row[bank]
+    count = q.at_bank_count[bank]
+    for place in range(count):
+        request = q.at_bank[bank, place]
+        if w.row[request] == open_row:
+            if w.is_write[request]:
+                if write == NONE:
+                    write = place
+            elif read == NONE:
+                read = place
+    turns.hit[bank, READS], turns.hit[bank, WRITES] = read, write
+    was_busy = turns.ready[bank] != _NEVER
+    if count == 0:
+        turns.ready[bank] = _NEVER
+        if was_busy:
+            _remove_busy(turns, channel, bank)
+        return
+    turns.ready[bank] = _bank_command(s, t, turns, bank, closed_page, now).cycle
+    if not was_busy:
+        _insert_busy(turns, channel, bank)
+
+
+@compiled_without_allocation
+def _insert_busy(turns: _Turns, channel: int, bank: int) -> None:
+    place = turns.busy_count[channel]
+    turns.busy_count[channel] = place + 1
+    while place > 0 and turns.busy[channel, place - 1] > bank:
+        turns.busy[channel, place] = turns.busy[channel, place - 1]
+        place -= 1
+    turns.busy[channel, place] = bank
+
+
+@compiled_without_allocation
+def _remove_busy(turns: _Turns, channel: int, bank: int) -> None:
+    place = 0
+    while turns.busy[channel, place] != bank:
+        place += 1
+    turns.busy_count[channel] -= 1
+    for after in range(place, turns.busy_count[channel]):
+        turns.busy[channel, after] = turns.busy[channel, after + 1]
 
 
 @compiled
@@ -347,7 +410,7 @@ def _appended(log: Int64Array, used: int, cycle: int, kind: int, target: int, ro
 @compiled_without_allocation
 def _has_room(q: Queues, channel: int, is_write: bool) -> bool:
     """Whether the channel's queue of reads or of writes has room for one more."""
-    full: bool = q.waiting_count[channel, WRITES if is_write else READS] == q.waiting.shape[2]
+    full: bool = q.waiting_count[channel, WRITES if is_write else READS] == depth(q)
     return not full
 
 
@@ -405,17 +468,10 @@ def _issue(
         return _Step(command, row, NONE)
     r.row_hit[request] = s.columns[target] > 0
     r.done[request] = state.issue_column(s, t, target, w.is_write[request], now)
-    if kind == READ_PRECHARGE or kind == WRITE_PRECHARGE:
+    if kind in (READ_PRECHARGE, WRITE_PRECHARGE):
         state.close_bank(s, t, target, s.precharge_ready[target])
     remove(q, w, channel, target, command.place)
     return _Step(command, row, request)
-
-
-@compiled_without_allocation
-def _blocked_rank(t: CommandTiming, turns: _Turns, channel: int, now: int) -> int:
-    """The rank of the channel whose refresh is due, or NONE."""
-    number = turns.refreshes[channel]
-    return channel * t.ranks + number % t.ranks if _refresh_due(t, number) <= now else NONE
 
 
 @compiled_without_allocation
@@ -432,40 +488,30 @@ def _step(
     now: int,
 ) -> _Step:
     """One cycle of a channel: a command, if one is legal, and then a request moved to its bank."""
-    blocked = _blocked_rank(t, turns, channel, now)
+    blocked = _blocked_rank(turns, channel, now)
     step = _Step(_Command(_NEVER, ACTIVATE, NONE, NONE), state.CLOSED, NONE)
     command = step.command
     if blocked != NONE:
         command = _refresh_command(s, t, blocked, now)
     searched = command.cycle > now and turns.first_ready[channel] <= now
     if searched:
-        command = _request_command(s, t, q, w, turns, channel, blocked, closed_page, now)
+        command = _request_command(s, t, turns, channel, blocked, closed_page, now)
     changed = NONE
     if command.cycle <= now:
         step = _issue(s, t, q, w, r, channel, command, now)
         if command.kind == REFRESH:
-            turns.refreshes[channel] += 1
-            blocked = _blocked_rank(t, turns, channel, now)
+            _refreshed(t, turns, channel)
+            blocked = _blocked_rank(turns, channel, now)
         else:
             changed = command.target
     moved_to = move_one(q, w, channel, last)
     if changed != NONE:
-        _renew_ready(s, t, q, w, turns, changed, closed_page, now)
+        _renew(s, t, q, w, turns, channel, changed, closed_page, now)
     if moved_to != NONE and moved_to != changed:
-        _renew_ready(s, t, q, w, turns, moved_to, closed_page, now)
+        _renew(s, t, q, w, turns, channel, moved_to, closed_page, now)
     if searched or changed != NONE or moved_to != NONE or blocked != NONE or step.command.kind == REFRESH:
-        turns.first_ready[channel] = _first_ready(t, turns.ready, channel, blocked)
+        turns.first_ready[channel] = _first_ready(s, turns, channel, blocked)
     return step
-
-
-@compiled_without_allocation
-def _renew_ready(
-    s: state.DeviceState, t: CommandTiming, q: Queues, w: Work, turns: _Turns, bank: int, closed_page: bool, now: int
-) -> None:
-    """Set ``ready`` after a command of the bank or a new request at it."""
-    turns.ready[bank] = _NEVER
-    if q.at_bank_count[bank] > 0:
-        turns.ready[bank] = _bank_command(s, t, q, w, bank, closed_page, now).cycle
 
 
 @compiled_without_allocation
@@ -473,11 +519,8 @@ def _wake(s: state.DeviceState, t: CommandTiming, q: Queues, turns: _Turns, chan
     """The first cycle after ``now`` in which a channel may have something to do, if no request is taken in."""
     if q.movable[channel, kind_to_move(q, channel, last)] > 0:
         return now + 1
-    blocked = _blocked_rank(t, turns, channel, now)
-    if blocked == NONE:
-        first = _refresh_due(t, turns.refreshes[channel])
-    else:
-        first = _refresh_command(s, t, blocked, now).cycle
+    blocked = _blocked_rank(turns, channel, now)
+    first = turns.refresh_due[channel] if blocked == NONE else _refresh_command(s, t, blocked, now).cycle
     return max(now + 1, min(first, turns.first_ready[channel]))
 
 
@@ -497,10 +540,9 @@ def _run(
     requests = len(w.bank)
     s = state.new_state(t)
     banks = len(s.open_row)
-    banks_of_channel = banks // t.channels
     q = new_queues(t.channels, banks, queue_depth)
     r = Results(np.zeros(requests, np.int64), np.zeros(requests, np.int64), np.zeros(requests, np.bool_))
-    turns = _new_turns(t.channels, banks)
+    turns = _new_turns(t, banks)
     counts = np.zeros(REFRESH + 1, np.int64)
     log = np.empty((256, _LOG_COLUMNS), np.int64)
     mark = new_mark()
@@ -524,9 +566,11 @@ def _run(
         if tail < requests and (pending == 0 or not last):
             if last:
                 phase_start = last_done
-            if phase_start + w.earliest[tail] <= now and _has_room(q, w.bank[tail] // banks_of_channel, w.is_write[tail]):
+            if phase_start + w.earliest[tail] <= now and _has_room(
+                q, s.channel_of_bank[w.bank[tail]], w.is_write[tail]
+            ):
                 r.taken[tail] = now + 1
-                earlier = _take(q, w, w.bank[tail] // banks_of_channel, tail)
+                earlier = _take(q, w, s.channel_of_bank[w.bank[tail]], tail)
                 if earlier == NONE:
                     pending += 1
                 elif w.is_write[earlier] and not w.is_write[tail]:
@@ -546,13 +590,13 @@ def _run(
             wake = min(wake, _wake(s, t, q, turns, channel, last, now))
         if tail < requests and (pending == 0 or not last):
             start = last_done if last else phase_start
-            if _has_room(q, w.bank[tail] // banks_of_channel, w.is_write[tail]):
+            if _has_room(q, s.channel_of_bank[w.bank[tail]], w.is_write[tail]):
                 wake = min(wake, max(now + 1, start + w.earliest[tail]))
 
         if leap_over_streams and served != NONE:
-            next_refresh = _refresh_due(t, turns.refreshes.min())
             bank = w.bank[served]
-            issued = Served(now, served, bank // banks_of_channel, bank)
+            issued = Served(now, served, s.channel_of_bank[bank], bank)
+            next_refresh = turns.refresh_due.min()
             distance = find_leap(s, q, w, issued, tail, run_start, phase_start, next_refresh, pending, mark)
             if distance.commands > 0:
                 leap(s, t, q, w, r, issued, tail, distance)

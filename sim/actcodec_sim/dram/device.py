@@ -73,11 +73,9 @@ class Organization(_Section):
             value: int = getattr(self, field)
             if value < 1 or value & (value - 1) or value > 1 << 24:
                 raise ValueError(f"{field} = {value} is not a power of two from 1 to 2^24")
-        beats = self.transfers_per_cycle
-        if self.burst_length < beats or self.burst_length > self.columns:
-            raise ValueError(
-                f"burst_length = {self.burst_length} is outside {beats} (transfers_per_cycle) … {self.columns} (columns)"
-            )
+        least = max(2, self.transfers_per_cycle)
+        if self.burst_length < least or self.burst_length > self.columns:
+            raise ValueError(f"burst_length = {self.burst_length} is outside {least}…columns ({self.columns})")
         if self.bus_width < max(8, self.device_width):
             raise ValueError(f"bus_width = {self.bus_width} is below 8 or below device_width = {self.device_width}")
         fields = [self.mapping[i : i + 2] for i in range(0, len(self.mapping), 2)]

@@ -39,14 +39,16 @@ class Work(NamedTuple):
 class Queues(NamedTuple):
     """Requests in the controllers, in order of arrival in each queue.
 
-    ``waiting[channel, kind, :waiting_count[channel, kind]]`` are not yet at their bank,
-    ``at_bank[bank, :at_bank_count[bank]]`` are; ``at_banks`` is the sum of the latter over a channel.
+    ``waiting[channel, kind]`` holds those not yet at their bank, ``waiting_count`` of them from ``waiting_start`` on,
+    in room for twice as many as may wait; ``at_bank[bank, :at_bank_count[bank]]`` are at their bank; ``at_banks`` is
+    the sum of the latter over a channel.
     ``waiting_for[kind, bank]`` counts the waiting requests of a bank, ``movable[channel, kind]`` those whose bank has
     room. ``draining`` is how many writes are still to be moved before a read is.
     ``tags[kind]`` counts pending requests by a hash of their address: where it is 0, a search would find nothing.
     """
 
     waiting: Int64Array
+    waiting_start: Int64Array
     waiting_count: Int64Array
     at_bank: Int64Array
     at_bank_count: Int64Array
@@ -61,7 +63,8 @@ class Queues(NamedTuple):
 def new_queues(channels: int, banks: int, depth: int) -> Queues:
     """Empty queues, for ``depth`` reads and as many writes in each channel before the banks' own."""
     return Queues(
-        np.zeros((channels, 2, depth), np.int64),
+        np.zeros((channels, 2, 2 * depth), np.int64),
+        np.zeros((channels, 2), np.int64),
         np.zeros((channels, 2), np.int64),
         np.zeros((banks, BANK_QUEUE_DEPTH), np.int64),
         np.zeros(banks, np.int64),
@@ -71,6 +74,13 @@ def new_queues(channels: int, banks: int, depth: int) -> Queues:
         np.zeros(channels, np.int64),
         np.zeros((2, _TAGS), np.int64),
     )
+
+
+@compiled_without_allocation
+def depth(q: Queues) -> int:
+    """How many reads, and how many writes, may wait in a channel."""
+    room: int = q.waiting.shape[2]
+    return room >> 1
 
 
 @compiled_without_allocation
@@ -84,7 +94,8 @@ def find_waiting(q: Queues, w: Work, channel: int, kind: int, address: int) -> i
     """The request of ``kind`` and ``address`` that waits for its bank's queue, or NONE."""
     if q.tags[kind, ((address >> 6) ^ (address >> 16)) % _TAGS] == 0:
         return NONE
-    for place in range(q.waiting_count[channel, kind]):
+    start = q.waiting_start[channel, kind]
+    for place in range(start, start + q.waiting_count[channel, kind]):
         request: int = q.waiting[channel, kind, place]
         if w.address[request] == address:
             return request
@@ -107,8 +118,13 @@ def find_pending(q: Queues, w: Work, channel: int, kind: int, bank: int, address
 def enqueue(q: Queues, w: Work, channel: int, kind: int, request: int) -> None:
     """Put ``request`` last in its channel's queue of reads or writes, which has room."""
     bank = w.bank[request]
-    q.waiting[channel, kind, q.waiting_count[channel, kind]] = request
-    q.waiting_count[channel, kind] += 1
+    start, count = q.waiting_start[channel, kind], q.waiting_count[channel, kind]
+    if start + count == q.waiting.shape[2]:
+        for place in range(count):
+            q.waiting[channel, kind, place] = q.waiting[channel, kind, start + place]
+        start = q.waiting_start[channel, kind] = 0
+    q.waiting[channel, kind, start + count] = request
+    q.waiting_count[channel, kind] = count + 1
     q.waiting_for[kind, bank] += 1
     if q.at_bank_count[bank] < BANK_QUEUE_DEPTH:
         q.movable[channel, kind] += 1
@@ -125,7 +141,7 @@ def kind_to_move(q: Queues, channel: int, last: bool) -> int:
     if q.draining[channel] > 0:
         return WRITES
     writes = q.waiting_count[channel, WRITES]
-    if writes == q.waiting.shape[2]:
+    if writes == depth(q):
         return WRITES
     if q.at_banks[channel] == 0 and (writes > _DRAIN_ABOVE or (last and q.waiting_count[channel, READS] == 0)):
         return WRITES
@@ -151,7 +167,7 @@ def move_one(q: Queues, w: Work, channel: int, last: bool) -> int:
         if find_pending(q, w, channel, READS, w.bank[request], address) != NONE:
             q.draining[channel] = 0
             # With the writes' queue full, reads would never have a turn, and the one waited for never be served.
-            stuck = writes == q.waiting.shape[2] and find_waiting(q, w, channel, READS, address) != NONE
+            stuck = writes == depth(q) and find_waiting(q, w, channel, READS, address) != NONE
             if not stuck or q.movable[channel, READS] == 0:
                 return NONE
             kind = READS
@@ -163,7 +179,7 @@ def move_one(q: Queues, w: Work, channel: int, last: bool) -> int:
 
 @compiled_without_allocation
 def _first_movable(q: Queues, w: Work, channel: int, kind: int) -> int:
-    place = 0
+    place: int = q.waiting_start[channel, kind]
     while q.at_bank_count[w.bank[q.waiting[channel, kind, place]]] == BANK_QUEUE_DEPTH:
         place += 1
     return place
@@ -172,8 +188,10 @@ def _first_movable(q: Queues, w: Work, channel: int, kind: int) -> int:
 @compiled_without_allocation
 def _move(q: Queues, w: Work, channel: int, kind: int, place: int) -> int:
     request = q.waiting[channel, kind, place]
-    for after in range(place + 1, q.waiting_count[channel, kind]):
-        q.waiting[channel, kind, after - 1] = q.waiting[channel, kind, after]
+    start = q.waiting_start[channel, kind]
+    for before in range(place, start, -1):
+        q.waiting[channel, kind, before] = q.waiting[channel, kind, before - 1]
+    q.waiting_start[channel, kind] = start + 1
     q.waiting_count[channel, kind] -= 1
     bank: int = w.bank[request]
     q.waiting_for[kind, bank] -= 1

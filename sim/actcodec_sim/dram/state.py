@@ -28,11 +28,12 @@ class DeviceState(NamedTuple):
     (tFAW), ``activate_count`` its write index.
     ``active_cycles`` adds up the cycles in which a rank had a row open, without the stretch now running, which goes
     from ``active_since`` to ``active_until`` or, with ``open_banks`` above 0, on. ``group_of_bank``, ``rank_of_bank``
-    and ``rank_of_group`` never change.
+    and ``channel_of_bank`` never change.
     """
 
     group_of_bank: Int64Array
     rank_of_bank: Int64Array
+    channel_of_bank: Int64Array
     open_row: Int64Array
     columns: Int64Array
     activate_ready: Int64Array
@@ -63,6 +64,7 @@ def new_state(t: CommandTiming) -> DeviceState:
     return DeviceState(
         np.arange(banks) // t.banks_per_group,
         np.arange(banks) // (t.banks_per_group * t.groups_per_rank),
+        np.arange(banks) // (t.banks_per_group * t.groups_per_rank * t.ranks),
         np.full(banks, CLOSED, np.int64),
         np.zeros(banks, np.int64),
         np.zeros(banks, np.int64),
@@ -174,7 +176,7 @@ def issue_column(s: DeviceState, t: CommandTiming, bank: int, is_write: bool, cy
     near_write = t.column_near if is_write else t.read_to_write
     s.group_read_ready[group] = max(s.group_read_ready[group], cycle + near_read)
     s.group_write_ready[group] = max(s.group_write_ready[group], cycle + near_write)
-    first = rank // t.ranks * t.ranks
+    first = s.channel_of_bank[bank] * t.ranks
     for other in range(first, first + t.ranks):
         if is_write:
             to_read = t.write_to_read_far if other == rank else t.write_to_read_rank

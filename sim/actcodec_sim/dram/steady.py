@@ -14,7 +14,7 @@ import numpy as np
 
 from actcodec_sim.arrays import BoolArray, Int64Array
 from actcodec_sim.dram import state
-from actcodec_sim.dram.queues import READS, WRITES, Queues, Work, count_tag
+from actcodec_sim.dram.queues import READS, WRITES, Queues, Work, count_tag, depth
 from actcodec_sim.dram.timing import CommandTiming
 from actcodec_sim.jit import compiled, compiled_without_allocation
 
@@ -82,11 +82,11 @@ def find_leap(
     if at_bank > 0:
         oldest = min(oldest, q.at_bank[bank, 0])
     if waiting > 0:
-        oldest = min(oldest, q.waiting[channel, kind, 0])
+        oldest = min(oldest, q.waiting[channel, kind, q.waiting_start[channel, kind]])
     if oldest < run_start:
         return none
     # Drained one by one, with another taken in at once, writes go on as long as their queue is full.
-    if q.draining[channel] != 0 if kind == READS else waiting != q.waiting.shape[2]:
+    if q.draining[channel] != 0 if kind == READS else waiting != depth(q):
         return none
     offered = phase_start + w.earliest[tail]
     last, last_request, last_tail = mark[_CYCLE], mark[_REQUEST], mark[_TAIL]
@@ -115,9 +115,7 @@ def _renewed(mark: Int64Array, field: int, value: int) -> bool:
 
 
 @compiled_without_allocation
-def _commands(
-    w: Work, served: Served, tail: int, phase_start: int, next_refresh: int, period: int, paced: bool
-) -> int:
+def _commands(w: Work, served: Served, tail: int, phase_start: int, next_refresh: int, period: int, paced: bool) -> int:
     """Column commands before the next refresh for which there are requests alike, offered in time.
 
     One more request is taken in with each. ``paced`` says that the controller waits for requests, so that they must
@@ -168,12 +166,13 @@ def leap(
         count_tag(q, kind, w.address[request], -1)
     for request in range(max(tail, first_pending + count), tail + count):
         count_tag(q, kind, w.address[request], 1)
-    for place in range(q.waiting_count[channel, kind]):
+    start = q.waiting_start[channel, kind]
+    for place in range(start, start + q.waiting_count[channel, kind]):
         q.waiting[channel, kind, place] += count
     for place in range(q.at_bank_count[bank]):
         q.at_bank[bank, place] += count
     if kind == WRITES:
-        q.draining[channel] = (q.draining[channel] - count) % q.waiting.shape[2]
+        q.draining[channel] = (q.draining[channel] - count) % depth(q)
     s.columns[bank] += count - 1
     # The last command's effects outlast those of the others.
     state.issue_column(s, t, bank, kind == WRITES, served.cycle + count * distance.period)

@@ -14,7 +14,7 @@ class CommandTiming(NamedTuple):
     ``burst + tRTRS``, writes of two ranks ``burst`` (the controller drives both), read to write
     ``CL + burst + tRTRS − CWL``, write to read of another rank ``CWL + burst + tRTRS − CL``, and write to read of the
     same rank ``CWL + burst + tWTR`` (JESD79-4). ``_near`` is the same bank group, ``_far`` another group of the same
-    rank, ``_rank`` another rank.
+    rank, ``_rank`` another rank. A channel refreshes its ranks in turn, one every ``refresh_spacing``.
     """
 
     channels: int
@@ -42,7 +42,7 @@ class CommandTiming(NamedTuple):
     write_to_read_near: int
     write_to_read_far: int
     write_to_read_rank: int
-    refresh_interval: int
+    refresh_spacing: int
     refresh_time: int
 
 
@@ -75,6 +75,6 @@ def command_timing(device: DramDevice) -> CommandTiming:
         write_to_read_near=t.CWL + burst + t.tWTR_L,
         write_to_read_far=t.CWL + burst + t.tWTR_S,
         write_to_read_rank=max(1, t.CWL + burst + t.tRTRS - t.CL),
-        refresh_interval=t.tREFI,
+        refresh_spacing=t.tREFI // org.ranks,
         refresh_time=t.tRFC,
     )
