@@ -72,7 +72,7 @@ def _fields(device: DramDevice) -> dict[str, _Field]:
 
 
 @compiled
-def _split(addresses: Int64Array, parts: Int64Array, row_shift: int, row_mask: int) -> tuple[Int64Array]:
+def _split(addresses: Int64Array, parts: Int64Array, row_shift: int, row_mask: int) -> tuple[Int64Array, Int64Array]:
     """Flat bank and row of every address; ``parts`` are the other fields' shifts, masks and weights."""
     bank = np.empty(len(addresses), np.int64)
     row = np.empty(len(addresses), np.int64)

@@ -520,8 +520,9 @@ def _wake(s: state.DeviceState, t: CommandTiming, q: Queues, turns: _Turns, chan
     if q.movable[channel, kind_to_move(q, channel, last)] > 0:
         return now + 1
     blocked = _blocked_rank(turns, channel, now)
-    first = turns.refresh_due[channel] if blocked == NONE else _refresh_command(s, t, blocked, now).cycle
-    return max(now + 1, min(first, turns.first_ready[channel]))
+    refresh: int = turns.refresh_due[channel] if blocked == NONE else _refresh_command(s, t, blocked, now).cycle
+    request: int = turns.first_ready[channel]
+    return max(now + 1, min(refresh, request))
 
 
 @compiled_without_allocation

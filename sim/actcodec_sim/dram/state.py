@@ -104,16 +104,17 @@ def earliest_column(s: DeviceState, bank: int, is_write: bool) -> int:
     group = s.group_of_bank[bank]
     rank = s.rank_of_bank[bank]
     row_ready: int = s.column_ready[bank]
-    if is_write:
-        return max(row_ready, s.group_write_ready[group], s.rank_write_ready[rank])
-    return max(row_ready, s.group_read_ready[group], s.rank_read_ready[rank])
+    group_ready: int = s.group_write_ready[group] if is_write else s.group_read_ready[group]
+    rank_ready: int = s.rank_write_ready[rank] if is_write else s.rank_read_ready[rank]
+    return max(row_ready, group_ready, rank_ready)
 
 
 @compiled_without_allocation
 def earliest_precharge(s: DeviceState, bank: int) -> int:
     """First cycle for PRE of an open bank: tRAS, tRTP and tWR (bank), tPPD (rank)."""
     bank_ready: int = s.precharge_ready[bank]
-    return max(bank_ready, s.rank_precharge_ready[s.rank_of_bank[bank]])
+    rank_ready: int = s.rank_precharge_ready[s.rank_of_bank[bank]]
+    return max(bank_ready, rank_ready)
 
 
 @compiled_without_allocation
