@@ -130,7 +130,8 @@ def simulate(
         queue_depth,
         closed_page,
         record_commands,
-        leap_over_streams and not record_commands,
+        # The steps of a closed page open and close rows: they are no steady stream.
+        leap_over_streams and not record_commands and not closed_page,
     )
     counts, totals = outcome.counts, _totals(requests.is_write, outcome.served)
     reads, writes = len(requests) - totals.writes, totals.writes
