@@ -21,6 +21,7 @@ PositiveCycles = Annotated[int, Field(ge=1, le=1_000_000)]
 Milliampere = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Source = Annotated[str, Field(min_length=1)]
 
+MAX_BANKS = 4096
 MAPPING_FIELDS = ("ro", "ch", "ra", "ba", "bg", "co")
 """Row, channel, rank, bank, bank group, column: the parts that an address mapping orders."""
 
@@ -73,6 +74,9 @@ class Organization(_Section):
             value: int = getattr(self, field)
             if value < 1 or value & (value - 1) or value > 1 << 24:
                 raise ValueError(f"{field} = {value} is not a power of two from 1 to 2^24")
+        banks = self.channels * self.ranks * self.bank_groups * self.banks_per_group
+        if banks > MAX_BANKS:
+            raise ValueError(f"{banks} banks in all: more than {MAX_BANKS}")
         least = max(2, self.transfers_per_cycle)
         if self.burst_length < least or self.burst_length > self.columns:
             raise ValueError(f"burst_length = {self.burst_length} is outside {least}…columns ({self.columns})")
