@@ -598,7 +598,9 @@ def _run(
         if leap_over_streams and served != NONE:
             bank = w.bank[served]
             issued = Served(now, served, s.channel_of_bank[bank], bank)
-            next_refresh = turns.refresh_due.min()
+            next_refresh = _NEVER
+            for channel in range(t.channels):
+                next_refresh = min(next_refresh, turns.refresh_due[channel])
             distance = find_leap(s, q, w, issued, tail, run_start, phase_start, next_refresh, pending, mark)
             if distance.commands > 0:
                 leap(s, t, q, w, r, issued, tail, distance)
