@@ -80,15 +80,15 @@ def test_leaps_change_nothing_for_long_streams(name, pace, write):
 
 
 @settings(deadline=None, max_examples=200)
-@given(traffic(1500), st.sampled_from([1, 2, 8, 32]), st.booleans())
-@example((DEVICES[0], single_phase([0], [False])), 1, False)
-def test_leaps_change_nothing(drawn, queue_depth, closed_page):
+@given(traffic(1500), st.sampled_from([1, 2, 8, 32]), st.booleans(), st.booleans())
+@example((DEVICES[0], single_phase([0], [False])), 1, False, False)
+def test_leaps_change_nothing(drawn, queue_depth, closed_page, posted_writes):
     name, requests = drawn
-    assert_leaps_change_nothing(load_device(name), requests, queue_depth, closed_page)
+    assert_leaps_change_nothing(load_device(name), requests, queue_depth, closed_page, posted_writes)
 
 
-def assert_leaps_change_nothing(device, requests, queue_depth, closed_page=False):
-    options = {"queue_depth": queue_depth, "closed_page": closed_page}
+def assert_leaps_change_nothing(device, requests, queue_depth, closed_page=False, posted_writes=False):
+    options = {"queue_depth": queue_depth, "closed_page": closed_page, "posted_writes": posted_writes}
     leapt = simulate(device, requests, **options)
     stepped = simulate(device, requests, leap_over_streams=False, **options)
     for field in ("taken", "done", "row_hit"):

@@ -239,6 +239,20 @@ def test_last_done_counts_a_write_when_it_is_taken_in(ddr4):
     assert (result.last_done, result.cycles - ARRIVAL) == (2, 17 + 12 + 4)
 
 
+def test_posted_writes_end_when_all_are_taken_in(ddr4):
+    writes = [i * ROW for i in range(40)]
+    posted = run(ddr4, writes, [True] * 40, posted_writes=True)
+    whole = run(ddr4, writes, [True] * 40)
+    assert posted.cycles == posted.last_done == whole.last_done < whole.cycles
+    performed = posted.done > 0
+    assert 0 < performed.sum() < 40
+    assert (posted.done[performed] == whole.done[performed]).all()
+    assert posted.activates < whole.activates
+    assert posted.energy.total < whole.energy.total
+    mixed = run(ddr4, [0, GROUP], [True, False], posted_writes=True)
+    assert mixed.cycles == mixed.done[1]
+
+
 def test_closed_page_closes_the_row_with_each_column_command(ddr4):
     result = run(ddr4, [0, 64], closed_page=True)
     # Auto-precharge at tRAS = 39 after ACT, the next ACT at tRC.

@@ -73,7 +73,7 @@ _LOG_COLUMNS = 4
 class DramResult:
     """What the controllers did with a request list.
 
-    ``cycles``      the cycle after the last data beat
+    ``cycles``      the cycle after the last data beat; with ``posted_writes``, ``last_done``
     ``last_done``   the cycle at which the last request is done for who sent it: a read after its last data beat, a
                     write when it has been taken in
     ``row_hits``    column commands that are not the first of an opened row
@@ -81,7 +81,8 @@ class DramResult:
     ``forwarded``   reads answered from a write that was still in a queue; they take no command
     ``merged``      requests served by the command of an earlier one of their kind and address
     ``taken``       per request, the first cycle it is in a queue of the controller
-    ``done``        per request, the cycle after its last data beat; ``row_hit`` per request
+    ``done``        per request, the cycle after its last data beat, 0 where it was not performed (``posted_writes``);
+                    ``row_hit`` per request
     ``commands``    every command in order, where asked for
     """
 
@@ -110,6 +111,7 @@ def simulate(
     *,
     queue_depth: int = DEFAULT_QUEUE_DEPTH,
     closed_page: bool = False,
+    posted_writes: bool = False,
     record_commands: bool = False,
     leap_over_streams: bool = True,
 ) -> DramResult:
@@ -117,6 +119,8 @@ def simulate(
 
     ``queue_depth`` reads and as many writes wait in front of the banks' own queues in each channel.
     ``closed_page`` closes a row after each column command, instead of leaving it open.
+    ``posted_writes`` ends when every read has its data and every write has been taken in: writes that wait then are not
+    performed, and cycles, commands and energy are those up to there.
     ``record_commands`` keeps the command log for ``audit.violations``; it takes every step. So does
     ``leap_over_streams`` False, which changes nothing but the time it takes. Raises ActcodecError for an address
     outside the device or not aligned to a transaction, or a ``queue_depth`` below 1.
@@ -129,24 +133,26 @@ def simulate(
         Work(requests.address, where.bank, where.row, requests.is_write, requests.earliest, requests.phase),
         queue_depth,
         closed_page,
+        posted_writes,
         record_commands,
         # The steps of a closed page open and close rows: they are no steady stream.
         leap_over_streams and not record_commands and not closed_page,
     )
     counts, totals = outcome.counts, _totals(requests.is_write, outcome.served)
     reads, writes = len(requests) - totals.writes, totals.writes
+    cycles = totals.last_done if posted_writes else totals.cycles
     columns = {
         kind: int(counts[plain] + counts[closing])
         for kind, plain, closing in ((READS, READ, READ_PRECHARGE), (WRITES, WRITE, WRITE_PRECHARGE))
     }
     organization = device.organization
     return DramResult(
-        cycles=totals.cycles,
+        cycles=cycles,
         last_done=totals.last_done,
         reads=reads,
         writes=writes,
         forwarded=outcome.forwarded,
-        merged=len(requests) - outcome.forwarded - sum(columns.values()),
+        merged=outcome.merged,
         row_hits=int(np.count_nonzero(outcome.served.row_hit)),
         activates=int(counts[ACTIVATE]),
         precharges=int(counts[PRECHARGE] + counts[READ_PRECHARGE] + counts[WRITE_PRECHARGE]),
@@ -157,7 +163,7 @@ def simulate(
             reads=columns[READS],
             writes=columns[WRITES],
             refreshes=int(counts[REFRESH]),
-            rank_cycles=totals.cycles * organization.ranks * organization.channels,
+            rank_cycles=cycles * organization.ranks * organization.channels,
             active_rank_cycles=int(outcome.active_cycles.sum()),
         ),
         average_read_latency=totals.read_cycles / reads if reads else 0.0,
@@ -196,6 +202,7 @@ class _Outcome(NamedTuple):
 
     served: Results
     forwarded: int
+    merged: int
     counts: Int64Array
     active_cycles: Int64Array
     log: Int64Array
@@ -536,9 +543,18 @@ def _resolve_merged(r: Results) -> None:
 
 @compiled
 def _run(
-    t: CommandTiming, w: Work, queue_depth: int, closed_page: bool, record_commands: bool, leap_over_streams: bool
+    t: CommandTiming,
+    w: Work,
+    queue_depth: int,
+    closed_page: bool,
+    posted_writes: bool,
+    record_commands: bool,
+    leap_over_streams: bool,
 ) -> _Outcome:
-    """The controllers' loop; requests from ``tail`` on have not come, ``pending`` ones wait to be served."""
+    """The controllers' loop; requests from ``tail`` on have not come, ``pending`` ones wait to be served.
+
+    ``reads`` of these are reads; ``posted_end`` is when the last request so far is done for who sent it.
+    """
     requests = len(w.bank)
     s = state.new_state(t)
     banks = len(s.open_row)
@@ -549,7 +565,10 @@ def _run(
     log = np.empty((256, _LOG_COLUMNS), np.int64)
     mark = new_mark()
     used = tail = pending = now = run_start = phase_start = last_done = forwarded = merged = 0
+    reads = posted_end = 0
     while tail < requests or pending > 0:
+        if posted_writes and tail == requests and reads == 0 and now > posted_end:
+            break
         # Whether all requests of the phase are in.
         last = tail == requests or (tail > 0 and w.phase[tail] != w.phase[tail - 1])
         served = NONE
@@ -561,6 +580,9 @@ def _run(
                     served = step.request
                     pending -= 1
                     last_done = max(last_done, r.done[served])
+                    if not w.is_write[served]:
+                        reads -= 1
+                        posted_end = max(posted_end, r.done[served])
                 if record_commands:
                     log = _appended(log, used, now, step.command.kind, step.command.target, step.row)
                     used += 1
@@ -573,8 +595,11 @@ def _run(
             ):
                 r.taken[tail] = now + 1
                 earlier = _take(q, w, s.channel_of_bank[w.bank[tail]], tail)
+                posted_end = max(posted_end, now + 2)
                 if earlier == NONE:
                     pending += 1
+                    if not w.is_write[tail]:
+                        reads += 1
                 elif w.is_write[earlier] and not w.is_write[tail]:
                     forwarded += 1
                     r.done[tail] = now + 2
@@ -607,10 +632,13 @@ def _run(
                 counts[WRITE if w.is_write[served] else READ] += distance.commands
                 tail += distance.commands
                 last_done = max(last_done, r.done[served + distance.commands])
+                posted_end = max(posted_end, r.taken[tail - 1] + 1)
+                if not w.is_write[served]:
+                    posted_end = max(posted_end, last_done)
                 now += distance.commands * distance.period
                 wake = now + 1
         now = wake
     if merged > 0:
         _resolve_merged(r)
-    state.close_accounts(s, last_done)
-    return _Outcome(r, forwarded, counts, s.active_cycles, log[:used])
+    state.close_accounts(s, posted_end if posted_writes else last_done)
+    return _Outcome(r, forwarded, merged, counts, s.active_cycles, log[:used])

@@ -101,10 +101,10 @@ def dram(
     requests = read_trace(trace, chosen)
     simulate(chosen, single_phase([0], [False]))  # compiled here, so that the rate is the simulation's own
     started = time.perf_counter()
-    result = simulate(chosen, requests, closed_page=closed_page)
+    result = simulate(chosen, requests, closed_page=closed_page, posted_writes=True)
     seconds = time.perf_counter() - started
     summary = {
-        "cycles": result.last_done,
+        "cycles": result.cycles,
         "reads": result.reads,
         "writes": result.writes,
         "row_hits": result.row_hits,
