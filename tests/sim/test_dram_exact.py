@@ -80,11 +80,21 @@ def test_leaps_change_nothing_for_long_streams(name, pace, write):
 
 
 @settings(deadline=None, max_examples=200)
-@given(traffic(1500), st.sampled_from([1, 2, 8, 32]), st.booleans(), st.booleans())
-@example((DEVICES[0], single_phase([0], [False])), 1, False, False)
-def test_leaps_change_nothing(drawn, queue_depth, closed_page, posted_writes):
+@given(
+    traffic(1500),
+    st.sampled_from([1, 2, 8, 32]),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([1, 2]),
+    st.sampled_from(["rochrababgco", "rorababgchco", "rorabacobgch"]),
+)
+@example((DEVICES[0], single_phase([0], [False])), 1, False, False, 1, "rochrababgco")
+def test_leaps_change_nothing(drawn, queue_depth, closed_page, posted_writes, channels, mapping):
     name, requests = drawn
-    assert_leaps_change_nothing(load_device(name), requests, queue_depth, closed_page, posted_writes)
+    device = load_device(name)
+    organization = device.organization.model_copy(update={"channels": channels, "mapping": mapping})
+    device = device.model_copy(update={"organization": organization})
+    assert_leaps_change_nothing(device, requests, queue_depth, closed_page, posted_writes)
 
 
 def assert_leaps_change_nothing(device, requests, queue_depth, closed_page=False, posted_writes=False):
