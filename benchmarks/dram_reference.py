@@ -5,9 +5,9 @@
 Reads ``dram_reference/reference.csv`` and the traces beside it, prints our cycles / reference cycles for every trace
 and writes all figures as JSON. Nothing passes or fails here; tests/sim/test_dram_reference.py holds the tolerances.
 
-Our cycles go to the last data beat of the last request. The reference counts a write as done when it takes it in, so
-that its cycles leave out the last writes' drain, at most 0.5 % of a trace. Its latencies hold two cycles more: a
-request spends one in each of its queues.
+Cycles go to the moment at which the last request is done: a read after its last data, a write when it is taken in, as
+in the reference; counts and energy go there, too (``posted_writes``). The reference offers the last line of its trace
+twice and may end with the copy, one request early.
 
 The reference's energies lack the factor tCK (they are mW · cycles); they are multiplied by it here.
 """
@@ -32,7 +32,7 @@ REFERENCE = "DRAMsim3, commit 2981759"
 
 def compare(device: DramDevice, requests: Requests, reference: dict[str, str]) -> dict[str, Any]:
     """Our figures for one trace beside the reference's, and the number of timing rules our commands broke."""
-    result = simulate(device, requests, record_commands=True)
+    result = simulate(device, requests, posted_writes=True, record_commands=True)
     assert result.commands is not None
     seconds = min(_seconds(device, requests) for _ in range(5))
     reference_latency = float(reference["avg_read_latency_cycles"]) if int(reference["reads"]) else 0.0
@@ -49,10 +49,12 @@ def compare(device: DramDevice, requests: Requests, reference: dict[str, str]) -
         "reference_row_hits": int(reference["read_row_hits"]) + int(reference["write_row_hits"]),
         "activates": result.activates,
         "reference_activates": int(reference["activates"]),
+        "precharges": result.precharges,
+        "reference_precharges": int(reference["precharges"]),
         "refreshes": result.refreshes,
         "reference_refreshes": int(reference["refreshes"]),
-        "read_latency": round(result.average_read_latency, 1),
-        "reference_read_latency": round(reference_latency, 1),
+        "read_latency": round(result.average_read_latency, 3),
+        "reference_read_latency": round(reference_latency, 3),
         "energy_pj": round(result.energy.total),
         "reference_energy_pj": round(reference_energy),
         "energy_ratio": round(result.energy.total / reference_energy, 4),
@@ -62,9 +64,9 @@ def compare(device: DramDevice, requests: Requests, reference: dict[str, str]) -
 
 
 def _seconds(device: DramDevice, requests: Requests) -> float:
-    started = time.perf_counter()
-    simulate(device, requests)
-    return time.perf_counter() - started
+    started = time.process_time()
+    simulate(device, requests, posted_writes=True)
+    return time.process_time() - started
 
 
 def main() -> None:
@@ -85,8 +87,9 @@ def main() -> None:
                 f"{figure['config']:20} {figure['pattern']:20} {figure['cycles']:8d} / "
                 f"{figure['reference_cycles']:8d} = {figure['cycle_ratio']:.3f}   "
                 f"energy {figure['energy_ratio']:.3f}   "
-                f"latency {figure['read_latency']:6.1f} / {figure['reference_read_latency']:6.1f}   "
+                f"latency {figure['read_latency']:8.3f} / {figure['reference_read_latency']:8.3f}   "
                 f"hits {figure['row_hits']:5d} / {figure['reference_row_hits']:5d}   "
+                f"activates {figure['activates']:4d} / {figure['reference_activates']:4d}   "
                 f"{figure['requests_per_second'] / 1000:5.0f} k requests/s"
             )
         print(f"{len(figures)} traces in {time.perf_counter() - started:.1f} s")

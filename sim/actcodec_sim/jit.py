@@ -18,12 +18,12 @@ _settings: Any = config
 
 @cache
 def _cache_folder(package: Path) -> str:
-    """The folder for compiled functions of ``package``, named after the content of all its modules.
+    """The folder for compiled functions of ``package``, named after the content of all its modules and of this one.
 
     Numba's own cache looks only at the file of the compiled function: after a change in another module that the
     function calls into, it would go on with the old code.
     """
-    sources = b"".join(source.read_bytes() for source in sorted(package.glob("*.py")))
+    sources = b"".join(source.read_bytes() for source in (Path(__file__), *sorted(package.glob("*.py"))))
     digest = hashlib.sha256(sources).hexdigest()[:16]
     return str(Path(_settings.CACHE_DIR or package / "__pycache__") / f"numba-{digest}")
 
@@ -43,9 +43,9 @@ def compiled(function: Function, **options: Any) -> Function:
 
 
 def compiled_without_allocation(function: Function) -> Function:
-    """Compile ``function``, which creates no array and returns none, without reference counts.
+    """Compile ``function``, which creates no array and returns none, without reference counts, into its callers.
 
-    Counting them for every field of a named tuple of arrays takes several times as long as the work itself.
-    ``_nrt`` is numba's option for it.
+    Counting them for every field of a named tuple of arrays takes several times as long as the work itself, and so does
+    handing the fields over in a call. ``_nrt`` and ``forceinline`` are numba's options for it.
     """
-    return compiled(function, _nrt=False)
+    return compiled(function, _nrt=False, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)

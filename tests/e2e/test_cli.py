@@ -141,6 +141,10 @@ def test_traffic_and_report(cli: Cli, mnist_tables: Path, tmp_path: Path) -> Non
     traffic = json.loads(cli("traffic", "--tables", mnist_tables, "--json").stdout)
     raw, coded = traffic["codecs"]
     assert coded["write_bytes"] < raw["write_bytes"] / 2
+    traced = cli("traffic", "--tables", mnist_tables, "--emit-trace", tmp_path / "traces", "--json")
+    assert json.loads(traced.stdout)["codecs"] == traffic["codecs"]
+    replay = cli("dram", "--trace", tmp_path / "traces" / "actcodec.dramsim3.trace", "--json")
+    assert json.loads(replay.stdout)["writes"] == coded["write_bytes"] // 64
     result = cli("report", "--tables", mnist_tables, "--out", tmp_path / "report")
     assert result.returncode == 0, result.stderr
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == ["index.html", "traffic.csv", "traffic.json"]
@@ -156,15 +160,17 @@ def test_dram_replays_a_trace(cli: Cli, tmp_path: Path) -> None:
     assert summary.pop("requests_per_second") > 0
     assert summary.pop("energy_pj") > 0
     assert summary == {
-        "cycles": 49,  # RD at 17 and 23; WR at 23 + 17 + 4 + 1 - 12 = 33, its data until 33 + 12 + 4
+        "cycles": 46,  # ACT at 2, RD at 19 and 25, data until 25 + 17 + 4; the write is done when it is taken in
         "reads": 2,
         "writes": 1,
         "row_hits": 1,
         "activates": 2,
         "precharges": 0,
         "refreshes": 0,
-        "avg_read_latency": (38 + 44 - 1) / 2,
+        "avg_read_latency": (40 - 1 + 46 - 2) / 2,
     }
+    closed = json.loads(cli("dram", "--trace", trace, "--closed-page", "--json").stdout)
+    assert (closed["row_hits"], closed["activates"], closed["precharges"]) == (0, 3, 3)
     assert "energy_pj" in cli("dram", "--trace", trace).stdout
     trace.write_text("0x0 READ 0\n0x40 LOAD 0\n")
     _refused(cli("dram", "--trace", trace), "requests.trace", "line 2", "0x40 LOAD 0")

@@ -40,9 +40,7 @@ def test_peak_bandwidth():
 def test_column_is_the_lowest_field_of_rochrababgco():
     device = load_device("DDR4-2400")
     where = locate(device, np.array([0, 8128, 8192, 4 * 8192, 16 * 8192, 32 * 8192, (16 << 30) - 64]))
-    assert where.group.tolist() == [0, 0, 1, 0, 4, 0, 7]
     assert where.bank.tolist() == [0, 0, 4, 1, 16, 0, 31]
-    assert where.rank.tolist() == [0, 0, 0, 0, 1, 0, 1]
     assert where.row.tolist() == [0, 0, 0, 0, 0, 1, 65535]
 
 
@@ -50,8 +48,30 @@ def test_another_mapping_puts_neighbours_in_another_group(tmp_path):
     path = tmp_path / "interleaved.toml"
     path.write_text(preset_text().replace("rochrababgco", "rochracobabg"))
     where = locate(load_device(path), np.arange(8) * 64)
-    assert where.group.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
     assert where.bank.tolist() == [0, 4, 8, 12, 1, 5, 9, 13]
+
+
+def test_channels_lie_where_the_mapping_puts_them(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(
+        preset_text().replace("rochrababgco", "rorababgchco").replace("ranks = 2", "channels = 4\nranks = 2")
+    )
+    device = load_device(path)
+    where = locate(device, np.array([0, 8192, 3 * 8192, 4 * 8192, 4 * 32 * 8192, device.capacity_bytes - 64]))
+    assert where.bank.tolist() == [0, 32, 96, 4, 0, 127]
+    assert where.row.tolist() == [0, 0, 0, 0, 1, 65535]
+    assert device.capacity_bytes == 4 * (16 << 30)
+
+
+def test_burst_of_a_faster_data_clock():
+    device = load_device("LPDDR5-6400")
+    assert device.burst_cycles == 2
+    assert device.peak_bytes_per_second == pytest.approx(25.6e9)
+
+
+@pytest.mark.parametrize("name", ["DDR4-3200", "LPDDR4-2400", "LPDDR4-3200", "LPDDR5-6400"])
+def test_preset_that_nothing_was_compared_with_says_so(name):
+    assert load_device(name).validation.startswith("unvalidated")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +82,11 @@ def test_another_mapping_puts_neighbours_in_another_group(tmp_path):
         (r"tRCD = \d+", 'tRCD = "17"', "timing.tRCD = '17'"),
         (r"tRCD = \d+", "tRCD = 17\ntRDC = 17", "timing.tRDC = 17"),
         (r"tCCD_L = \d+", "tCCD_L = 3", "tCCD_L = 3 is below tCCD_S = 4"),
+        (r"tRAS = \d+", "tRAS = 16", "tRAS = 16 is below tRCD = 17"),
+        (r"rows = \d+", "rows = 65535", "rows = 65535 is not a power of two"),
+        (r"ranks = \d+", "channels = 3\nranks = 2", "channels = 3 is not a power of two"),
+        (r"ranks = \d+", "ranks = 4096", "65536 banks in all: more than 4096"),
+        (r"burst_length = \d+", "burst_length = 4\ntransfers_per_cycle = 8", "burst_length = 4 is outside 8…columns"),
         (r"tREFI = \d+", "tREFI = 400", "tREFI = 400 leaves no time"),
         (r"CWL = \d+", "CWL = 30", "CWL = 30 lets a write overtake"),
         (r"tCK = [\d.]+", "tCK = nan", "timing.tCK = nan"),
@@ -88,7 +113,8 @@ def test_bad_file_is_refused_in_one_line(tmp_path, pattern, replacement, problem
 
 
 def test_missing_device_lists_the_known_ones():
-    with pytest.raises(ActcodecError, match="known: DDR4-2400, DDR4_8Gb_x8_2400, LPDDR4-3200, LPDDR4_8Gb_x16_2400"):
+    names = "DDR4-2400, DDR4-3200, DDR4_8Gb_x8_2400, LPDDR4-2400, LPDDR4-3200, LPDDR4_8Gb_x16_2400, LPDDR5-6400"
+    with pytest.raises(ActcodecError, match=f"known: {names}"):
         load_device("DDR5")
     with pytest.raises(ActcodecError, match="no such dram"):
         load_device(Path("nowhere.toml"))

@@ -94,6 +94,12 @@ def test_page_escapes_names_and_shows_disagreement(report):
     assert "Co-simulation" not in html_page(report)
 
 
+def test_page_says_where_the_memory_model_is_unvalidated():
+    sites = [SiteTraffic("a", 16, 8, 8, 1, 3000, 400, 90, 1024)]
+    page = html_page(simulate_traffic(sites, load_device("LPDDR5-6400")), [])
+    assert "<td>unvalidated: no reference simulation" in page
+
+
 def test_page_is_reproducible(report):
     assert html_page(report, COSIM) == html_page(report, COSIM)
 

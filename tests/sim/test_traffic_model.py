@@ -82,8 +82,8 @@ def test_cycles_and_hits_of_the_sites_add_up_to_the_frame(report):
 def test_cycles_of_a_frame_of_one_transaction_an_access(ddr4):
     tiny = site(readers=1, payload_bits=512, stream_bytes=64, table_bytes=0)
     coded = simulate_traffic([tiny], ddr4).codec("actcodec")
-    # ACT, WR and its data; the read then waits for the write's tWTR_L and finds the row open.
-    assert coded.memory_limited.resident.cycles == 17 + 12 + 4 + 9 + 17 + 4
+    # Two queues, ACT, WR and its data; the read then waits for the write's tWTR_L and finds the row open.
+    assert coded.memory_limited.resident.cycles == 2 + 17 + 12 + 4 + 9 + 17 + 4
     assert coded.memory_limited.resident.row_hits == 1
     assert coded.memory_limited.reloaded == coded.memory_limited.resident
 

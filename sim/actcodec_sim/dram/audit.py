@@ -58,16 +58,31 @@ class _Replay:
 
     def precharge(self, bank: int) -> None:
         t, burst = self.device.timing, self.device.burst_cycles
+        _, rank = self.scopes(bank)
         self.at_least("tRAS", self.last["ACT", "bank", bank], t.tRAS)
         self.at_least("tRTP", self.last["RD", "bank", bank], t.tRTP)
-        self.at_least("CWL + BL/2 + tWR", self.last["WR", "bank", bank], t.CWL + burst + t.tWR)
+        self.at_least("CWL + burst + tWR", self.last["WR", "bank", bank], t.CWL + burst + t.tWR)
+        self.at_least("tPPD", self.last["PRE command", "rank", rank], t.tPPD)
         if self.open.pop(bank, None) is None:
             self.fail(f"PRE to bank {bank} without an open row")
-        self.note("PRE", bank)
+        self.last["PRE command", "rank", rank] = self.cycle
+        self.closes(bank, self.cycle)
 
-    def precharge_all(self, rank: int) -> None:
-        for bank in [bank for bank in self.open if self.scopes(bank)[1] == rank]:
-            self.precharge(bank)
+    def precharge_itself(self, bank: int) -> None:
+        """The auto-precharge after the bank's last column command: as soon as a PRE were legal."""
+        t, burst = self.device.timing, self.device.burst_cycles
+        self.open.pop(bank, None)
+        ends = (
+            self.last["ACT", "bank", bank] + t.tRAS,
+            self.last["RD", "bank", bank] + t.tRTP,
+            self.last["WR", "bank", bank] + t.CWL + burst + t.tWR,
+        )
+        self.closes(bank, max(ends))
+
+    def closes(self, bank: int, cycle: int) -> None:
+        _, rank = self.scopes(bank)
+        self.last["PRE", "bank", bank] = cycle
+        self.last["PRE", "rank", rank] = max(self.last["PRE", "rank", rank], cycle)
 
     def refresh(self, rank: int) -> None:
         t = self.device.timing
@@ -76,8 +91,10 @@ class _Replay:
         self.at_least("tRP", self.last["PRE", "rank", rank], t.tRP)
         self.at_least("tRFC", self.last["REF", "rank", rank], t.tRFC)
         previous = max(self.last["REF", "rank", rank], 0)
-        # A refresh that is due waits for the rank's rows to close; it comes at most so much late.
-        slack = t.tRAS + t.CWL + self.device.burst_cycles + t.tWR + t.tRP + self.device.organization.ranks
+        # A refresh that is due waits for the rank's rows to close, one by one; it comes at most so much late.
+        org = self.device.organization
+        closing = org.bank_groups * org.banks_per_group * t.tPPD
+        slack = t.tRAS + t.CWL + self.device.burst_cycles + t.tWR + t.tRP + org.ranks + closing
         if self.cycle - previous > t.tREFI + slack:
             self.fail(f"tREFI = {t.tREFI}, but {self.cycle - previous} cycles since the last REF of rank {rank}")
         self.last["REF", "rank", rank] = self.cycle
@@ -99,13 +116,16 @@ class _Replay:
         self.note(name, bank)
 
     def take_bus(self, rank: int, name: str) -> None:
-        """Put the burst on the data bus: tRTRS idle before another rank, or a write after a read."""
+        """Put the burst on the data bus: tRTRS idle where another device drives it, or a write follows a read.
+
+        The controller drives it for all writes.
+        """
         t = self.device.timing
         start = self.cycle + (t.CL if name == "RD" else t.CWL)
         gap = 0
         if self.bus_owner is not None:
             last_rank, last_name = self.bus_owner
-            if last_rank != rank or (last_name, name) == ("RD", "WR"):
+            if (last_rank != rank and (last_name, name) != ("WR", "WR")) or (last_name, name) == ("RD", "WR"):
                 gap = t.tRTRS
         if start < self.bus_free + gap:
             self.fail(f"{name} data at {start}, but the data bus is taken until {self.bus_free + gap}")
@@ -118,23 +138,29 @@ class _Replay:
 
 
 def violations(device: DramDevice, log: CommandLog) -> list[str]:
-    """Every rule that ``log`` breaks on ``device``, one line each; empty where it is legal."""
-    replay = _Replay(device)
+    """Every rule that ``log`` breaks on ``device``, one line each; empty where it is legal.
+
+    Each channel is replayed by itself.
+    """
+    ranks = device.organization.ranks
+    banks = ranks * device.organization.bank_groups * device.organization.banks_per_group
+    replays = [_Replay(device) for _ in range(device.organization.channels)]
     for cycle, kind, target, row in zip(
         log.cycle.tolist(), log.kind.tolist(), log.target.tolist(), log.row.tolist(), strict=True
     ):
+        name = NAMES[kind]
+        replay = replays[target // (ranks if name == "REF" else banks)]
         if cycle <= replay.cycle:
             replay.fail(f"command at cycle {cycle}: one command a cycle, in order")
         replay.cycle = cycle
-        name = NAMES[kind]
         if name == "ACT":
             replay.activate(target, row)
         elif name == "PRE":
             replay.precharge(target)
-        elif name == "PREA":
-            replay.precharge_all(target)
         elif name == "REF":
             replay.refresh(target)
         else:
-            replay.column(target, row, name)
-    return replay.found
+            replay.column(target, row, name[:2])
+            if name.endswith("A"):
+                replay.precharge_itself(target)
+    return [line for replay in replays for line in replay.found]

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from actcodec_sim.arrays import Int64Array
 
-ACTIVATE, PRECHARGE, PRECHARGE_ALL, READ, WRITE, REFRESH = range(6)
-NAMES = ("ACT", "PRE", "PREA", "RD", "WR", "REF")
-"""JEDEC names, by command number."""
+ACTIVATE, PRECHARGE, READ, WRITE, READ_PRECHARGE, WRITE_PRECHARGE, REFRESH = range(7)
+NAMES = ("ACT", "PRE", "RD", "WR", "RDA", "WRA", "REF")
+"""JEDEC names, by command number; RDA and WRA close their row by themselves (auto-precharge)."""
 
 
 @dataclass(frozen=True, eq=False)
 class CommandLog:
-    """Issued commands in order.
+    """Issued commands in order of their cycles.
 
-    ``target`` is a flat bank index (``address.Location``), for PREA and REF a rank; ``row`` is the row that
-    ACT opens or that RD and WR expect open, −1 for the others.
+    ``target`` is a flat bank index (``address.Location``), for REF a flat rank index; ``row`` is the row that
+    ACT opens or that a column command expects open, −1 for the others.
     """
 
     cycle: Int64Array

@@ -21,6 +21,7 @@ PositiveCycles = Annotated[int, Field(ge=1, le=1_000_000)]
 Milliampere = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Source = Annotated[str, Field(min_length=1)]
 
+MAX_BANKS = 4096
 MAPPING_FIELDS = ("ro", "ch", "ra", "ba", "bg", "co")
 """Row, channel, rank, bank, bank group, column: the parts that an address mapping orders."""
 
@@ -34,14 +35,17 @@ class _Section(BaseModel):
 
 
 class Organization(_Section):
-    """Geometry of the one channel; every count is a power of two.
+    """Geometry of the memory; every count is a power of two.
 
+    ``channels`` are independent, each with a controller, a command bus and a data bus of ``bus_width`` bits.
     ``columns`` counts columns of ``device_width`` bits in one device's row; a transaction is one burst over
-    the whole bus, ``bus_width / 8 · burst_length`` bytes.
+    the whole bus, ``bus_width / 8 · burst_length`` bytes. ``transfers_per_cycle`` counts data beats of a cycle of tCK:
+    2 where data go at double the command clock, 8 for LPDDR5 with its data clock four times as fast.
     ``mapping`` orders the address fields from the most to the least significant (``rochrababgco``: column
     lowest).
     """
 
+    channels: int = 1
     ranks: int
     bank_groups: int
     banks_per_group: int
@@ -50,11 +54,13 @@ class Organization(_Section):
     device_width: int
     bus_width: int
     burst_length: int
+    transfers_per_cycle: int = 2
     mapping: str
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for field in (
+            "channels",
             "ranks",
             "bank_groups",
             "banks_per_group",
@@ -63,12 +69,17 @@ class Organization(_Section):
             "device_width",
             "bus_width",
             "burst_length",
+            "transfers_per_cycle",
         ):
             value: int = getattr(self, field)
             if value < 1 or value & (value - 1) or value > 1 << 24:
                 raise ValueError(f"{field} = {value} is not a power of two from 1 to 2^24")
-        if self.burst_length < 2 or self.burst_length > self.columns:
-            raise ValueError(f"burst_length = {self.burst_length} is outside 2…columns ({self.columns})")
+        banks = self.channels * self.ranks * self.bank_groups * self.banks_per_group
+        if banks > MAX_BANKS:
+            raise ValueError(f"{banks} banks in all: more than {MAX_BANKS}")
+        least = max(2, self.transfers_per_cycle)
+        if self.burst_length < least or self.burst_length > self.columns:
+            raise ValueError(f"burst_length = {self.burst_length} is outside {least}…columns ({self.columns})")
         if self.bus_width < max(8, self.device_width):
             raise ValueError(f"bus_width = {self.bus_width} is below 8 or below device_width = {self.device_width}")
         fields = [self.mapping[i : i + 2] for i in range(0, len(self.mapping), 2)]
@@ -81,7 +92,8 @@ class TimingParameters(_Section):
     """JEDEC timing: ``tCK`` in nanoseconds, everything else in cycles of tCK.
 
     ``_S`` is to another bank group of the rank, ``_L`` to the same one. ``tRTRS`` is the idle time on the
-    data bus when its driver changes: from one rank to another, or from a read to a write.
+    data bus when its driver changes: from one rank to another, or from a read to a write. ``tPPD`` is from a precharge
+    to one of another bank of the rank; 1, a cycle of the command bus, where the standard knows none (DDR4).
     """
 
     tCK: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -100,6 +112,7 @@ class TimingParameters(_Section):
     tWTR_L: Cycles
     tRTP: PositiveCycles
     tWR: PositiveCycles
+    tPPD: PositiveCycles = 1
     tRTRS: Cycles
     tREFI: PositiveCycles
     tRFC: PositiveCycles
@@ -147,7 +160,7 @@ class PowerParameters(_Section):
 
 
 class DramDevice(BaseModel):
-    """One memory channel: its name, how far its model was validated, and its three groups of figures."""
+    """A memory of equal channels: its name, how far its model was validated, and its three groups of figures."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -165,8 +178,8 @@ class DramDevice(BaseModel):
 
     @property
     def burst_cycles(self) -> int:
-        """Cycles that one burst holds the data bus: burst_length / 2 (double data rate)."""
-        return self.organization.burst_length // 2
+        """Cycles that one burst holds the data bus: burst_length / transfers_per_cycle."""
+        return self.organization.burst_length // self.organization.transfers_per_cycle
 
     @property
     def transaction_bytes(self) -> int:
@@ -180,9 +193,9 @@ class DramDevice(BaseModel):
 
     @property
     def capacity_bytes(self) -> int:
-        """Bytes of the channel: pages of every row of every bank of every rank."""
+        """Bytes of all channels: pages of every row of every bank of every rank."""
         org = self.organization
-        return self.page_bytes * org.rows * org.banks_per_group * org.bank_groups * org.ranks
+        return self.page_bytes * org.rows * org.banks_per_group * org.bank_groups * org.ranks * org.channels
 
     @property
     def devices_per_rank(self) -> int:
@@ -191,8 +204,8 @@ class DramDevice(BaseModel):
 
     @property
     def peak_bytes_per_second(self) -> float:
-        """Bandwidth of the data bus with no gap: transaction bytes / (burst cycles · tCK)."""
-        return self.transaction_bytes / (self.burst_cycles * self.timing.tCK * 1e-9)
+        """Bandwidth of all data buses with no gap: channels · transaction bytes / (burst cycles · tCK)."""
+        return self.organization.channels * self.transaction_bytes / (self.burst_cycles * self.timing.tCK * 1e-9)
 
 
 def load_device(source: str | Path) -> DramDevice:

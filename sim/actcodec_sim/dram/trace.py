@@ -1,21 +1,50 @@
-"""Request traces as text: one request a line, ``0xADDRESS READ|WRITE CYCLE``, plain or compressed with gzip."""
+"""Request traces as text: one request a line, ``0xADDRESS READ|WRITE CYCLE``, plain or compressed with gzip.
+
+That is DRAMsim3's format; Ramulator 2's load/store trace, ``LD|ST 0xADDRESS``, is written, too.
+"""
 
 from __future__ import annotations
 
 import gzip
 import zlib
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
 from actcodec.errors import ActcodecError
-from actcodec.files import read_bytes
+from actcodec.files import read_bytes, write_text
+from actcodec_sim.arrays import BoolArray, Int64Array
 from actcodec_sim.dram.device import DramDevice
 from actcodec_sim.dram.requests import Requests, single_phase
 
 MAX_CYCLE = 10**12
 """Latest cycle of a request, about a quarter of an hour at 1 GHz: idle time is refreshed through, too."""
 _KINDS = {"READ": False, "WRITE": True}
+
+
+class TraceFormat(StrEnum):
+    """Simulators whose traces can be written; one line is one request of a whole transaction.
+
+    ``DRAMSIM3``    ``0xADDRESS READ|WRITE CYCLE``: its trace-driven front end; offered at CYCLE or later
+    ``RAMULATOR2``  ``LD|ST 0xADDRESS``: its front end LoadStoreTrace, which offers one after the other
+    """
+
+    DRAMSIM3 = "dramsim3"
+    RAMULATOR2 = "ramulator2"
+
+
+def write_trace(path: Path, form: TraceFormat, address: Int64Array, is_write: BoolArray, cycle: Int64Array) -> None:
+    """Write the requests as a trace for another simulator; ``cycle`` is the first at which each may be offered.
+
+    Ramulator 2's format has no cycles. Raises ActcodecError where the file cannot be written.
+    """
+    rows = zip(address.tolist(), is_write.tolist(), cycle.tolist(), strict=True)
+    if form is TraceFormat.DRAMSIM3:
+        lines = [f"0x{where:X} {'WRITE' if write else 'READ'} {when}" for where, write, when in rows]
+    else:
+        lines = [f"{'ST' if write else 'LD'} 0x{where:X}" for where, write, _ in rows]
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def read_trace(path: Path, device: DramDevice) -> Requests:

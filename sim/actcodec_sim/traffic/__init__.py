@@ -1,6 +1,6 @@
 """Memory traffic of a frame: bytes counted from transactions, memory cycles and energy, codecs side by side."""
 
-from actcodec_sim.traffic.from_tables import run_traffic, site_traffic
+from actcodec_sim.traffic.from_tables import run_traffic, site_traffic, write_frame_traces
 from actcodec_sim.traffic.model import simulate_traffic
 from actcodec_sim.traffic.pacing import Pacing
 from actcodec_sim.traffic.result import CodecTraffic, FrameCost, FrameCosts, SiteResult, TrafficReport
@@ -17,4 +17,5 @@ __all__ = [
     "run_traffic",
     "simulate_traffic",
     "site_traffic",
+    "write_frame_traces",
 ]

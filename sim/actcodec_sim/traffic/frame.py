@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from actcodec_sim.arrays import Int64Array
-from actcodec_sim.dram import DramDevice, simulate
+from actcodec_sim.dram import DramDevice, TraceFormat, simulate, write_trace
 from actcodec_sim.traffic.pacing import Pacing
 from actcodec_sim.traffic.result import FrameCost
 from actcodec_sim.traffic.site import StoredSite
@@ -70,6 +71,17 @@ class Frame:
         np.maximum.at(end, self._transactions.stream, self._result.done)
         # A stream without a transaction ends when the one before it does.
         return self._by_site(np.diff(np.maximum.accumulate(end), prepend=0))
+
+    def write_trace(self, path: Path, form: TraceFormat) -> None:
+        """Write the frame's requests for another simulator, each with the cycle at which it was offered here."""
+        requests = self._transactions.requests
+        write_trace(path, form, requests.address, requests.is_write, self._phase_start() + requests.earliest)
+
+    def _phase_start(self) -> Int64Array:
+        """Per request, the end of the last data beat of the phases before its own."""
+        phase = self._transactions.requests.phase
+        end = np.concatenate([np.zeros(1, np.int64), np.maximum.accumulate(self._result.done)])
+        return end[np.searchsorted(phase, phase)]
 
     def _by_site(self, per_stream: Int64Array, kind: StreamKind | None = None) -> list[int]:
         total = [0] * self._sites

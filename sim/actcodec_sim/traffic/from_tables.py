@@ -6,12 +6,13 @@ from pathlib import Path
 
 from actcodec.tables import SiteTable, Tables, digest_of
 from actcodec.tables.cycles import decode_cycles, encode_cycles
-from actcodec_sim.dram import DramDevice, load_device
+from actcodec_sim.dram import DramDevice, TraceFormat, load_device
 from actcodec_sim.dram.controller import DEFAULT_QUEUE_DEPTH
+from actcodec_sim.traffic.frame import Frame
 from actcodec_sim.traffic.model import simulate_traffic
 from actcodec_sim.traffic.pacing import Pacing
 from actcodec_sim.traffic.result import TrafficReport
-from actcodec_sim.traffic.site import SiteTraffic
+from actcodec_sim.traffic.site import SiteTraffic, stored_actcodec, stored_raw8
 
 
 def site_traffic(site: SiteTable, transaction_bytes: int) -> SiteTraffic:
@@ -43,7 +44,7 @@ def run_traffic(
 
     Raises ActcodecError for a bad device description or a frame that does not fit the device.
     """
-    chosen = device if isinstance(device, DramDevice) else load_device(device)
+    chosen = _loaded(device)
     provenance = {name: str(value) for name, value in tables.provenance.model_dump().items()}
     return simulate_traffic(
         [site_traffic(site, chosen.transaction_bytes) for site in tables.sites],
@@ -52,3 +53,24 @@ def run_traffic(
         queue_depth=queue_depth,
         provenance={**provenance, "tables_digest": digest_of(tables), "table_residency": tables.residency},
     )
+
+
+def write_frame_traces(directory: Path, tables: Tables, device: DramDevice | str | Path) -> list[Path]:
+    """Write the requests of one memory-limited frame, tables resident, for other simulators; the files.
+
+    One file for each codec and ``TraceFormat``: ``CODEC.FORMAT.trace``. Raises ActcodecError as ``run_traffic`` does
+    and where a file cannot be written.
+    """
+    chosen = _loaded(device)
+    sites = [site_traffic(site, chosen.transaction_bytes) for site in tables.sites]
+    files: list[Path] = []
+    for codec, stored in (("raw8", stored_raw8(sites)), ("actcodec", stored_actcodec(sites))):
+        frame = Frame(stored, chosen, DEFAULT_QUEUE_DEPTH, tables=False, pacing=None)
+        for form in TraceFormat:
+            files.append(directory / f"{codec}.{form.value}.trace")
+            frame.write_trace(files[-1], form)
+    return files
+
+
+def _loaded(device: DramDevice | str | Path) -> DramDevice:
+    return device if isinstance(device, DramDevice) else load_device(device)

@@ -20,12 +20,23 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="**Example**: `actcodec dram --device DDR4_8Gb_x8_2400 --trace requests.trace.gz --json`")(dram)
 
 
-def traffic(tables: TablesOption, device: DeviceOption = "DDR4-2400", json_output: JsonOption = False) -> None:
+def traffic(
+    tables: TablesOption,
+    device: DeviceOption = "DDR4-2400",
+    emit_trace: Annotated[
+        Path | None,
+        typer.Option("--emit-trace", help="Directory for the requests as traces for DRAMsim3 and Ramulator 2."),
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
     """Memory accesses of one frame, raw 8-bit and coded: bytes, cycles, row hits, energy."""
     from actcodec.tables import load_tables
-    from actcodec_sim.traffic import run_traffic
+    from actcodec_sim.traffic import run_traffic, write_frame_traces
 
-    result = run_traffic(load_tables(tables), device)
+    loaded = load_tables(tables)
+    result = run_traffic(loaded, device)
+    if emit_trace is not None:
+        write_frame_traces(emit_trace, loaded, device)
     if json_output:
         print_json(result.to_json())
         return
@@ -78,6 +89,9 @@ def report(
 def dram(
     trace: Annotated[Path, typer.Option("--trace", help="Lines of `0xADDRESS READ|WRITE CYCLE`; .gz is read too.")],
     device: DeviceOption = "DDR4-2400",
+    closed_page: Annotated[
+        bool, typer.Option("--closed-page", help="Close a row after each column command (auto-precharge).")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Replay a trace of requests on a DRAM device: cycles, commands, latency, energy."""
@@ -87,7 +101,7 @@ def dram(
     requests = read_trace(trace, chosen)
     simulate(chosen, single_phase([0], [False]))  # compiled here, so that the rate is the simulation's own
     started = time.perf_counter()
-    result = simulate(chosen, requests)
+    result = simulate(chosen, requests, closed_page=closed_page, posted_writes=True)
     seconds = time.perf_counter() - started
     summary = {
         "cycles": result.cycles,
