@@ -136,7 +136,11 @@ class TimingParameters(_Section):
 
 
 class PowerParameters(_Section):
-    """Supply voltage in volts and JEDEC IDD currents in milliamperes, per device."""
+    """Supply voltage in volts and JEDEC IDD currents in milliamperes, per device.
+
+    ``cycle_ns``: nanoseconds for which a cycle's current is charged, where that is not tCK. The two presets of the
+    reference simulator have 1, for its energies, in pJ by name, are mW · cycles.
+    """
 
     VDD: Annotated[float, Field(gt=0, le=5, allow_inf_nan=False)]
     IDD0: Milliampere
@@ -145,6 +149,7 @@ class PowerParameters(_Section):
     IDD4R: Milliampere
     IDD4W: Milliampere
     IDD5B: Milliampere
+    cycle_ns: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -9,6 +9,8 @@ pJ:
     refresh                        n·VDD·tCK·(IDD5B − IDD3N)·tRFC
     standby, each rank             n·VDD·tCK·(IDD3N·cycles with an open row + IDD2N·the other cycles)
 
+tCK is in ns; a device's ``cycle_ns`` stands in for it.
+
 Not in it: termination and I/O energy (it depends on the board), the VPP supply, power-down states.
 """
 
@@ -48,7 +50,8 @@ def dram_energy(
 ) -> DramEnergy:
     """Energy of the counted commands; cycles are summed over ranks, the active ones have a row open."""
     power, t = device.power, device.timing
-    pj_per_ma_cycle = device.devices_per_rank * power.VDD * t.tCK
+    cycle_ns = t.tCK if power.cycle_ns is None else power.cycle_ns
+    pj_per_ma_cycle = device.devices_per_rank * power.VDD * cycle_ns
     above_standby = power.IDD0 * t.tRC - power.IDD3N * t.tRAS - power.IDD2N * (t.tRC - t.tRAS)
     return DramEnergy(
         activate=activates * pj_per_ma_cycle * above_standby,
