@@ -13,6 +13,7 @@ from support.frames import (
     Player,
     frames_of,
     large_and_small,
+    play_alone,
     sites_without_bits_at_the_end,
     tables_of,
     tables_with_edges,
@@ -135,17 +136,7 @@ def test_a_site_whose_last_block_stores_nothing_still_marks_its_last_output(
 def test_a_single_row_a_single_lane_fewer_codes_than_lanes_and_sizes_that_are_no_powers_of_two_work(
     direction: Direction, build: CodecParams
 ) -> None:
-    tables = tables_of(build, 7)
-
-    async def script(player: Player) -> None:
-        await player.load(tables)
-        for frame in frames_of(tables, 7)[:5]:
-            run = player.start([frame])
-            await run.finish()
-            run.check()
-            assert [measured for measured, _ in run.cycles()] == [formula for _, formula in run.cycles()]
-
-    Player(direction, build).play(script)
+    play_alone(direction, build)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=NAMES)

@@ -19,7 +19,17 @@ from actcodec_rtl.generate import verilog_modules
 from actcodec_rtl.layouts import encoder_beat_layout
 from actcodec_rtl.registers import codec_registers
 from support.axi import Lite, axis
-from support.frames import ENCODER, FOLDED, Frame, Player, frames_of, integers, large_and_small, stripe_frame, tables_of
+from support.frames import (
+    ENCODER,
+    FOLDED,
+    Frame,
+    Player,
+    integers,
+    large_and_small,
+    play_alone,
+    stripe_frame,
+    tables_of,
+)
 from support.streams import Bench, Sink, Source, fields, simulate
 
 ODD_BUILDS = tuple(
@@ -34,17 +44,7 @@ ODD_BUILDS = tuple(
 
 @pytest.mark.parametrize("build", ODD_BUILDS, ids=lambda p: f"{p.codes_per_cycle} of {p.acc_bits} bits")
 def test_odd_builds_give_the_golden_words_in_the_cycles_of_the_formula(build: CodecParams) -> None:
-    tables = tables_of(build, 7)
-
-    async def script(player: Player) -> None:
-        await player.load(tables)
-        for frame in frames_of(tables, 7)[:5]:
-            run = player.start([frame])
-            await run.finish()
-            run.check()
-            assert [measured for measured, _ in run.cycles()] == [formula for _, formula in run.cycles()]
-
-    Player(ENCODER, build).play(script)
+    play_alone(ENCODER, build)
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.4])

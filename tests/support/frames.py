@@ -397,3 +397,18 @@ class Run:
             "words": sum(len(frame.words) for frame in self.frames),
             "payload_bits": sum(frame.payload_bits for frame in self.frames),
         }
+
+
+def play_alone(direction: Direction, params: CodecParams, seed: int = 7, count: int = 5) -> None:
+    """Frames of a build's synthetic tables, one by one: the golden output in the cycles of the formula."""
+    tables = tables_of(params, seed)
+
+    async def script(player: Player) -> None:
+        await player.load(tables)
+        for frame in frames_of(tables, seed)[:count]:
+            run = player.start([frame])
+            await run.finish()
+            run.check()
+            assert [measured for measured, _ in run.cycles()] == [formula for _, formula in run.cycles()]
+
+    Player(direction, params).play(script)
