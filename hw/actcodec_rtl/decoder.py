@@ -15,6 +15,7 @@ from actcodec_rtl.decoder_bias import DecoderBias
 from actcodec_rtl.dispatcher import Dispatcher
 from actcodec_rtl.extractor import Extractor
 from actcodec_rtl.frame_guard import FrameGuard
+from actcodec_rtl.gatherer import Gatherer
 from actcodec_rtl.interface import direction_ports
 from actcodec_rtl.layouts import beat_layout, word_layout
 from actcodec_rtl.multipliers import Multipliers, shared_members
@@ -57,6 +58,7 @@ class Decoder(Block):
         m.submodules.skid_in = skid_in = SkidBuffer(word_layout(p))
         m.submodules.guard = guard = FrameGuard(word_layout(p))
         m.submodules.extractor = extractor = Extractor(p)
+        m.submodules.gatherer = gatherer = Gatherer(p)
         m.submodules.array = array = DecoderArray(p)
         m.submodules.bias = bias = DecoderBias(p)
         m.submodules.restorer = restorer = Restorer(p)
@@ -94,7 +96,8 @@ class Decoder(Block):
         connect(m, skid_in.o, guard.i)
         connect(m, guard.o, extractor.i)
         connect(m, code_walker.o, extractor.step)
-        connect(m, extractor.o, array.i)
+        connect(m, extractor.o, gatherer.i)
+        connect(m, gatherer.o, array.i)
         connect(m, array.o, bias.i)
         connect(m, bias.o, restorer.i)
         connect(m, restorer.o, skid_out.i)

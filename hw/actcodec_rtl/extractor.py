@@ -1,33 +1,32 @@
-"""The decoder's front: words of the stream in, groups of codes for the MAC array out."""
+"""The decoder's front: words of the stream in, the codes of a record out."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from actcodec.params import CODE_VALUE_BITS, MAX_WIDTH, CodecParams
+from actcodec.params import MAX_WIDTH, CodecParams
 from actcodec.tables.records import decoder_records
 from actcodec_rtl.component import Block, register
-from actcodec_rtl.layouts import record_layout, values_layout, word_layout
+from actcodec_rtl.layouts import cut_layout, record_layout, word_layout
 from actcodec_rtl.placing import begins, split
-from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.steps import take_step
 from actcodec_rtl.unpacker import Unpacker
 from actcodec_rtl.walker import step_layout
 
 
 class Extractor(Block):
-    """Cuts the codes of a record out of the stream, shifts them left by e_k and gathers the records of a group.
+    """Cuts the codes of a record out of the stream.
 
     Ports: ``i``, stream of words; ``step``, stream of `walker.step_layout` with ``record``, the code record on the
-    memory's output; ``o``, stream of `values_layout`, a group of codes; slots without a code hold anything;
-    ``bits``, payload bits taken in this cycle; ``starved``, 1 where words are waited for; ``ends``, strobe: the frame
-    needs no more words, and ``surplus``: it has been given one too many, which is dropped.
+    memory's output; ``o``, stream of `cut_layout`; ``bits``, payload bits taken in this cycle; ``starved``, 1 where
+    words are waited for; ``ends``, strobe: the frame needs no more words, and ``surplus``: it has been given one too
+    many, which is dropped.
 
-    One record or padding a cycle in five stages: record, request, window, codes, group. A stage that is empty is moved
-    up to; a record waits for its group while the one before is not taken. Padding, and records that are dropped, end
-    with their request.
+    One record or padding a cycle in three stages: record, request, window. A stage that is empty is moved up to.
+    Padding, and records that are dropped, end with their request. All stages wait within a cycle for ``o`` to be ready,
+    which should come from a register.
     """
 
     def __init__(self, params: CodecParams) -> None:
@@ -37,7 +36,7 @@ class Extractor(Block):
                 "i": In(stream.Signature(word_layout(params))),
                 "step": In(stream.Signature(step_layout(params))),
                 "record": In(record_layout(decoder_records(params)["code"])),
-                "o": Out(stream.Signature(values_layout(params))),
+                "o": Out(stream.Signature(cut_layout(params))),
                 "bits": Out(range(params.codes_per_cycle * MAX_WIDTH + 1)),
                 "starved": Out(1),
                 "ends": Out(1),
@@ -50,7 +49,7 @@ class Extractor(Block):
         p, codes = self._params, self._params.codes_per_cycle
         m.submodules.unpacker = unpacker = Unpacker(p)
         connect(m, wiring.flipped(self.i), unpacker.i)
-        to_window, to_group = Signal(), Signal()
+        to_window = Signal()
 
         # Request: the record's bits are asked for as it enters.
         taken = take_step(m, self.step, self.record)
@@ -90,35 +89,13 @@ class Extractor(Block):
                 *(place.eq(now) for place, now in zip(begin[1:], places[1:], strict=True)),
             ]
 
-        # Codes: cut out of the window. Two records fit, so that the stages in front do not wait within a cycle for the
-        # MAC array, which is far.
-        cut_layout = data.StructLayout({"code": data.ArrayLayout(MAX_WIDTH, codes), "rest": rest})
-        m.submodules.cut = cut = SkidBuffer(cut_layout)
-        code, code_rest = cut.o.payload.code, cut.o.payload.rest
-        m.d.comb += [cut.i.valid.eq(window_valid), cut.i.payload.rest.eq(window_rest)]
-        pieces = split(m, window, begin, [width[slot] for slot in range(codes)])
-        m.d.comb += [cut.i.payload.code[slot].eq(piece) for slot, piece in enumerate(pieces)]
-
-        # Group: the codes shifted to their places as multiplicands, gathered from as many records as it takes.
-        slots = [register(CODE_VALUE_BITS, f"value_{slot}") for slot in range(p.slots)]
-        full, begun = Signal(), Signal()
-        parts = -(-p.slots // codes)
-        part = Signal(range(max(2, parts)))
+        # Codes: cut out of the window on the way out.
         m.d.comb += [
-            cut.o.ready.eq(begun | ~full | self.o.ready),
-            to_group.eq(cut.o.valid & cut.o.ready),
-            to_window.eq(~window_valid | cut.i.ready),
-            self.o.valid.eq(full),
-            *(self.o.payload[slot].eq(value) for slot, value in enumerate(slots)),
+            self.o.valid.eq(window_valid),
+            self.o.payload.left_shift.eq(window_rest.left_shift),
+            self.o.payload.ends.eq(window_rest.ends),
+            to_window.eq(~window_valid | self.o.ready),
         ]
-        with m.If(to_group):
-            m.d.sync += [full.eq(code_rest.ends), begun.eq(~code_rest.ends)]
-            if parts > 1:
-                m.d.sync += part.eq(Mux(code_rest.ends, 0, part + 1))
-            for slot, value in enumerate(slots):
-                here = part == slot // codes if parts > 1 else Const(1, 1)
-                with m.If(here):
-                    m.d.sync += value.eq(code[slot % codes] << code_rest.left_shift[slot % codes])
-        with m.Elif(self.o.ready):
-            m.d.sync += full.eq(0)
+        pieces = split(m, window, begin, [width[slot] for slot in range(codes)])
+        m.d.comb += [self.o.payload.code[slot].eq(piece) for slot, piece in enumerate(pieces)]
         return m

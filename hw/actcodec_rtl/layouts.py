@@ -5,7 +5,15 @@ from __future__ import annotations
 from amaranth.hdl import ShapeLike, signed, unsigned
 from amaranth.lib import data
 
-from actcodec.params import ACTIVATION_BITS, CODE_VALUE_BITS, MAX_WIDTH, SHIFT_BITS, WIDTH_BITS, CodecParams
+from actcodec.params import (
+    ACTIVATION_BITS,
+    CODE_VALUE_BITS,
+    LEFT_SHIFT_BITS,
+    MAX_WIDTH,
+    SHIFT_BITS,
+    WIDTH_BITS,
+    CodecParams,
+)
 from actcodec.tables.records import Record, bits_for
 
 ERRORS = ("early_last", "late_last", "bad_site", "bad_window", "bad_table", "keep")
@@ -105,6 +113,18 @@ def chunk_layout(params: CodecParams) -> data.StructLayout:
 def sums_layout(params: CodecParams) -> data.ArrayLayout:
     """What the encoder's array, or the convolution before it, has computed: a sum a slot."""
     return data.ArrayLayout(signed(params.acc_bits), params.encoder_slots)
+
+
+def cut_layout(params: CodecParams) -> data.StructLayout:
+    """A record's codes, cut out of the stream, their left shifts e, and whether the record ``ends`` its group."""
+    codes = params.codes_per_cycle
+    return data.StructLayout(
+        {
+            "code": data.ArrayLayout(MAX_WIDTH, codes),
+            "left_shift": data.ArrayLayout(LEFT_SHIFT_BITS, codes),
+            "ends": 1,
+        }
+    )
 
 
 def values_layout(params: CodecParams) -> data.ArrayLayout:

@@ -1,4 +1,4 @@
-"""The extractor against a string of bits: groups of shifted codes, padding and what is not wanted dropped."""
+"""Extractor and gatherer against a string of bits: groups of shifted codes, padding and what is not wanted dropped."""
 
 import random
 
@@ -10,6 +10,7 @@ from amaranth.sim import SimulatorContext
 from actcodec.params import CODE_VALUE_BITS, MAX_LEFT_SHIFT, MAX_WIDTH, CodecParams, load_params
 from actcodec.tables.records import decoder_records
 from actcodec_rtl.extractor import Extractor
+from actcodec_rtl.gatherer import Gatherer
 from actcodec_rtl.layouts import word_layout
 from actcodec_rtl.skid import SkidBuffer
 from actcodec_rtl.walker import step_layout
@@ -88,17 +89,19 @@ class Stream:
 
 
 class Buffered(Elaboratable):
-    """An extractor behind an input buffer, as in the decoder."""
+    """An extractor between an input buffer and a gatherer, as in the decoder."""
 
     def __init__(self, params: CodecParams) -> None:
         self.extractor = Extractor(params)
+        self.gatherer = Gatherer(params)
         self.beside = Beside(self.extractor, "step", "record")
         self.buffer = SkidBuffer(word_layout(params))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.beside, m.submodules.buffer = self.beside, self.buffer
+        m.submodules.beside, m.submodules.buffer, m.submodules.gatherer = self.beside, self.buffer, self.gatherer
         connect(m, self.buffer.o, self.extractor.i)
+        connect(m, self.extractor.o, self.gatherer.i)
         return m
 
 
@@ -113,7 +116,7 @@ def test_codes_of_a_group_are_cut_out_and_shifted(params: CodecParams, input_sta
         # A word too many, which the frame does not need.
         words = Source(dut.buffer.i, [*stream.words(), 1], 0.97 if input_stall else 0.0)
         records = Source(dut.beside.stream, steps, input_stall, seed=1)
-        sink = Sink(dut.extractor.o, output_stall)
+        sink = Sink(dut.gatherer.o, output_stall)
         seen: list[tuple[int, int, int, int]] = []
 
         def look(ctx: SimulatorContext) -> None:
