@@ -128,13 +128,18 @@ class Walker(Block):
 
         address, x, y = register(entry, "address"), register(side, "x"), register(side, "y")
         # Each is compared with the last one as it is written: where a plane ends decides a read in the same cycle.
-        at_last, at_last_x, at_last_y = register(1, "at_last"), register(1, "at_last_x"), register(1, "at_last_y")
+        # Whether the first entry is the last one too the record of the plane says, which comes late in a cycle.
+        one_entry, at_first, at_end = register(1, "one_entry"), register(1, "at_first"), register(1, "at_end")
+        at_last_x, at_last_y = register(1, "at_last_x"), register(1, "at_last_y")
+        at_last = Signal()
+        m.d.comb += at_last.eq(Mux(at_first, one_entry, at_end))
         # What is loaded without a plane that waits means nothing.
         with m.If(loads):
             m.d.sync += [
                 running.eq(waiting),
                 first.eq(in_bank(self._params, self.plane_data.first, bank)),
                 last.eq(in_bank(self._params, self.plane_data.last, bank)),
+                one_entry.eq(self.plane_data.single),
                 final.eq(is_final),
             ]
             with m.If(waiting_is_command):
@@ -152,10 +157,10 @@ class Walker(Block):
         ]
         with m.If(moves & (turns | ~pad)):
             begin = in_bank(self._params, self.plane_data.first, bank)
-            single_entry = Mux(turns, self.plane_data.single, first == last)
             m.d.sync += [
                 address.eq(Mux(turns, begin, Mux(position_end, first, address + 1))),
-                at_last.eq(Mux(turns | position_end, single_entry, address + 1 == last)),
+                at_first.eq(turns | position_end),
+                at_end.eq(address + 1 == last),
             ]
         single_column, single_row = (
             Mux(turns & waiting_is_command, now == 0, kept == 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from actcodec.errors import ActcodecError
 from actcodec.golden import SiteCodec
 from actcodec.params import load_params
 from actcodec.tables import Tables, save_tables
-from actcodec.tables.descriptors import Tiling, all_descriptors, as_csv, as_json, site_bases, site_descriptors
+from actcodec.tables.descriptors import (
+    Descriptor,
+    Tiling,
+    all_descriptors,
+    as_csv,
+    as_json,
+    site_bases,
+    site_descriptors,
+)
 from actcodec.tables.synthetic import synthetic_tables
 from support.sites import activations
 
@@ -83,8 +92,8 @@ def test_no_word_is_fetched_that_holds_nothing_of_the_tile() -> None:
 def test_json_and_csv_say_the_same() -> None:
     tables = TABLES["tiny"]
     found = all_descriptors(tables, Tiling(4, 4, 1), 0, 64)
-    content = json.loads(json.dumps(as_json(tables, Tiling(4, 4, 1), found)))
-    lines = list(csv.DictReader(io.StringIO(as_csv(found))))
+    content = json.loads(json.dumps(as_json(tables, found, tiling=asdict(Tiling(4, 4, 1)))))
+    lines = list(csv.DictReader(io.StringIO(as_csv(Descriptor, found))))
     assert [{key: str(value) for key, value in entry.items()} for entry in content["descriptors"]] == lines
     assert content["tiling"] == {"height": 4, "width": 4, "halo": 1, "stride": 1}
 
@@ -105,8 +114,11 @@ def test_the_command_writes_both_files(tmp_path: Path, capsys: pytest.CaptureFix
     from actcodec.cli.hardware import descriptors
 
     save_tables(TABLES["tiny"], tmp_path / "tables")
-    descriptors(tmp_path / "tables", "4x4", halo=1, stride=1, align=None, base=4096, out=tmp_path / "out")
+    descriptors(tmp_path / "tables", "4x4", halo=1, stride=1, align=None, base=4096, stripe=3, out=tmp_path / "out")
     assert "descriptors of 8 sites" in capsys.readouterr().out
+    stripes = json.loads((tmp_path / "out" / "stripes.json").read_text())
+    assert stripes["stripe_rows"] == 3 and stripes["descriptors"][0]["address"] == 4096
+    assert (tmp_path / "out" / "stripes.csv").read_text().count("\n") == len(stripes["descriptors"]) + 1
     content = json.loads((tmp_path / "out" / "descriptors.json").read_text())
     assert content["descriptors"][0]["base"] == 4096
     assert (tmp_path / "out" / "descriptors.csv").read_text().count("\n") == len(content["descriptors"]) + 1

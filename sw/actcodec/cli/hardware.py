@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,32 +110,44 @@ def descriptors(
         int | None, typer.Option("--align", help="Bytes that streams are aligned to; default the DRAM transaction.")
     ] = None,
     base: Annotated[int, typer.Option("--base", min=0, help="Byte address of the first stream.")] = 0,
-    out: Annotated[Path, typer.Option("--out", help="Directory of descriptors.json and .csv.")] = Path(
-        "build/descriptors"
-    ),
+    stripe: Annotated[
+        int | None,
+        typer.Option("--stripe", min=1, help="Rows that the encoder's side stores at a time; default a tile's."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", help="Directory of descriptors.json and .csv, stripes.json and .csv.")
+    ] = Path("build/descriptors"),
     json_output: JsonOption = False,
 ) -> None:
-    """Write what a DMA needs to fetch tiles: addresses and words, and the decoder's job, for every site and plane."""
+    """Write what a DMA needs to fetch tiles and to store stripes: addresses and words, and the codec's jobs."""
     from actcodec.errors import ActcodecError
     from actcodec.files import write_json, write_text
     from actcodec.tables import load_tables
-    from actcodec.tables.descriptors import Tiling, all_descriptors, as_csv, as_json
+    from actcodec.tables.descriptors import Descriptor, Tiling, all_descriptors, as_csv, as_json
+    from actcodec.tables.stripes import Stripe, all_stripes
 
     sides = tile.lower().split("x")
     if len(sides) != 2 or not all(side.isdecimal() for side in sides):
         raise ActcodecError("descriptors", f"--tile {tile!r} is not HEIGHTxWIDTH")
     tiling = Tiling(int(sides[0]), int(sides[1]), halo, stride)
     loaded = load_tables(tables)
-    default = max(loaded.transaction_bytes, loaded.params.word_bytes)
-    found = all_descriptors(loaded, tiling, base, default if align is None else align)
-    content = as_json(loaded, tiling, found)
-    write_json(out / "descriptors.json", content)
-    write_text(out / "descriptors.csv", as_csv(found))
+    alignment = max(loaded.transaction_bytes, loaded.params.word_bytes) if align is None else align
+    rows = tiling.height if stripe is None else stripe
+    fetched = all_descriptors(loaded, tiling, base, alignment)
+    stored = all_stripes(loaded, rows, base, alignment)
+    content = as_json(loaded, fetched, tiling=asdict(tiling)), as_json(loaded, stored, stripe_rows=rows)
+    texts = as_csv(Descriptor, fetched), as_csv(Stripe, stored)
+    for name, values, text in zip(("descriptors", "stripes"), content, texts, strict=True):
+        write_json(out / f"{name}.json", values)
+        write_text(out / f"{name}.csv", text)
     if json_output:
-        print_json(content)
+        print_json({"fetch": content[0], "store": content[1]})
     else:
-        moved = sum(descriptor.words for descriptor in found) * loaded.params.word_bytes
-        typer.echo(f"{out}: {len(found)} descriptors of {len(loaded.sites)} sites, {moved} bytes fetched")
+        moved = [sum(each.words for each in found) * loaded.params.word_bytes for found in (fetched, stored)]
+        typer.echo(
+            f"{out}: {len(fetched)} descriptors of {len(loaded.sites)} sites, {moved[0]} bytes fetched; "
+            f"{len(stored)} of stripes, {moved[1]} bytes stored"
+        )
 
 
 def vectors(

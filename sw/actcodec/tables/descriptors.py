@@ -11,7 +11,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from actcodec.errors import ActcodecError
 from actcodec.tables.geometry import Window, round_up
 from actcodec.tables.io import digest_of
 from actcodec.tables.model import SiteTable, Tables
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -160,20 +163,20 @@ def all_descriptors(tables: Tables, tiling: Tiling, base: int, align: int) -> li
     ]
 
 
-def as_json(tables: Tables, tiling: Tiling, found: Sequence[Descriptor]) -> dict[str, Any]:
-    """The descriptors as JSON values, with the tables and the tiling that they are of."""
+def as_json(tables: Tables, found: Sequence[DataclassInstance], **cut: Any) -> dict[str, Any]:
+    """Descriptors as JSON values, with the tables that they are of and how the tensors are ``cut``."""
     return {
         "tables": digest_of(tables),
         "word_bytes": tables.params.word_bytes,
-        "tiling": asdict(tiling),
+        **cut,
         "descriptors": [asdict(descriptor) for descriptor in found],
     }
 
 
-def as_csv(found: Sequence[Descriptor]) -> str:
-    """The descriptors as CSV: names of the fields, then a line each."""
+def as_csv(kind: type[DataclassInstance], found: Sequence[DataclassInstance]) -> str:
+    """Descriptors of a ``kind`` as CSV: names of the fields, then a line each."""
     text = io.StringIO()
-    names = [field.name for field in fields(Descriptor)]
+    names = [field.name for field in fields(kind)]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(descriptor) for descriptor in found)
