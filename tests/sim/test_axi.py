@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actcodec.errors import ActcodecError
-from actcodec.params import load_params
+from actcodec.params import Direction, load_params
 from actcodec.tables.descriptors import Tiling
 from actcodec.tables.synthetic import synthetic_tables
 from actcodec_sim.axi.job import write_job
@@ -34,6 +34,18 @@ def test_the_shell_does_what_registers_and_streams_say(
     )
 
 
+@pytest.mark.parametrize("direction", ["encoder", "decoder"])
+def test_a_shell_of_one_direction_has_its_streams_and_registers(direction: Direction, tmp_path: Path) -> None:
+    build = TABLES.params.model_copy(update={"directions": (direction,)})
+    simulate_axi(
+        *(TABLES, ACTIVATIONS, "icarus", CACHE, tmp_path / "job"),
+        build_params=build,
+        seed=5,
+        sites=[2, 4],
+        tiling=Tiling(3, 2, halo=1),
+    )
+
+
 def test_the_shell_takes_accumulators(tmp_path: Path) -> None:
     activations = random_activations(FOLDED, 12)
     simulate_axi(FOLDED, activations, "icarus", CACHE, tmp_path / "job", seed=4, sites=[3, 4])
@@ -48,7 +60,7 @@ def test_the_shell_takes_accumulators(tmp_path: Path) -> None:
     ],
 )
 def test_a_difference_is_found_and_located(file: str, place: tuple[int, int], message: str, tmp_path: Path) -> None:
-    write_job(tmp_path, TABLES, ACTIVATIONS, 0, 0.2, [3], None)
+    write_job(tmp_path, TABLES, ACTIVATIONS, TABLES.params.directions, 0, 0.2, [3], None)
     content = np.load(tmp_path / file)
     content[place] = ~content[place] if content.dtype == np.bool_ else content[place] ^ 8
     np.save(tmp_path / file, content)

@@ -35,7 +35,7 @@ class SiteCase:
     given: NDArray[np.bool_]
     """(N, bytes) which bytes of the encoder's beats hold anything."""
     bank_0: Bytes
-    """(words, word_bytes) framed images of both directions for bank 0, one packet."""
+    """(words, word_bytes) framed images of the build's directions for bank 0, one packet."""
     bank_1: Bytes
 
 

@@ -27,8 +27,7 @@ from actcodec_sim.axi.handshake import Watch
 
 CLOCK_NS = 10
 RESET_CYCLES = 4
-SOURCES = ("s_axis_tables", "s_axis_act", "s_axis_stream")
-SINKS = ("m_axis_stream", "m_axis_act")
+TABLES = "s_axis_tables"
 INPUTS = {"encoder": "s_axis_act", "decoder": "s_axis_stream"}
 OUTPUTS = {"encoder": "m_axis_stream", "decoder": "m_axis_act"}
 
@@ -48,15 +47,19 @@ class Shell:
         self.job = json.loads((self.folder / JOB_FILE).read_text())
         entries = json.loads(Path(os.environ[REGISTERS_VARIABLE]).read_text())["registers"]
         self.registers = {entry["name"]: entry for entry in entries}
+        self.directions: list[str] = self.job["directions"]
         self.rng = random.Random(f"{self.job['seed']}")
         reset: dict[str, Any] = {"reset": dut.aresetn, "reset_active_level": False}
         self.lite = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.aclk, **reset)
-        self.sources = {n: AxiStreamSource(AxiStreamBus.from_prefix(dut, n), dut.aclk, **reset) for n in SOURCES}
-        self.sinks = {n: AxiStreamSink(AxiStreamBus.from_prefix(dut, n), dut.aclk, **reset) for n in SINKS}
+        inputs, outputs = ([names[direction] for direction in self.directions] for names in (INPUTS, OUTPUTS))
+        self.sources = {
+            n: AxiStreamSource(AxiStreamBus.from_prefix(dut, n), dut.aclk, **reset) for n in (TABLES, *inputs)
+        }
+        self.sinks = {n: AxiStreamSink(AxiStreamBus.from_prefix(dut, n), dut.aclk, **reset) for n in outputs}
         for port in (self.lite.write_if, self.lite.read_if, *self.sources.values(), *self.sinks.values()):
             # They log every packet in full.
             port.log.setLevel("WARNING")
-        self.watch = Watch(dut)
+        self.watch = Watch(dut, (TABLES, *inputs, *outputs))
 
     async def start(self) -> None:
         """Clock and reset."""
@@ -103,13 +106,13 @@ class Shell:
         }
 
     async def enable(self) -> None:
-        """Let both directions run."""
-        await self.write("control", encoder_enable=1, decoder_enable=1)
+        """Let all directions run."""
+        await self.write("control", **{f"{direction}_enable": 1 for direction in self.directions})
 
     async def load(self, words: NDArray[np.uint8]) -> None:
         """Send framed images in one packet and wait until the shell has taken them."""
-        self.sources["s_axis_tables"].send_nowait(packet(words))
-        await self.drained("s_axis_tables")
+        self.sources[TABLES].send_nowait(packet(words))
+        await self.drained(TABLES)
 
     async def drained(self, name: str) -> None:
         """Wait until a source has nothing left to send."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 
-STREAMS = {
-    "s_axis_tables": ("tdata", "tkeep", "tlast"),
-    "s_axis_act": ("tdata", "tkeep", "tlast"),
-    "s_axis_stream": ("tdata", "tkeep", "tlast"),
-    "m_axis_stream": ("tdata", "tkeep", "tlast"),
-    "m_axis_act": ("tdata", "tkeep", "tlast"),
-}
+STREAM = ("tdata", "tkeep", "tlast")
 LITE = {"aw": ("addr",), "w": ("data", "strb"), "b": ("resp",), "ar": ("addr",), "r": ("data", "resp")}
 
 
@@ -45,15 +40,18 @@ class Channel:
 
 
 class Watch:
-    """All ten channels. In the middle of a cycle, inputs of the rising edge and outputs since the last one are set."""
+    """The channels of these ``streams`` and of the registers.
 
-    def __init__(self, dut: Any) -> None:
+    In the middle of a cycle, inputs of the rising edge and outputs since the last one are set.
+    """
+
+    def __init__(self, dut: Any, streams: Iterable[str]) -> None:
         self._dut = dut
         self.withdrawing = False
         """A soft reset is under way: what the outputs offer may be withdrawn."""
         self.channels = {
-            name: Channel(dut, name, f"{name}_tvalid", f"{name}_tready", [f"{name}_{m}" for m in payload])
-            for name, payload in STREAMS.items()
+            name: Channel(dut, name, f"{name}_tvalid", f"{name}_tready", [f"{name}_{m}" for m in STREAM])
+            for name in streams
         }
         for name, payload in LITE.items():
             prefix = f"s_axil_{name}"

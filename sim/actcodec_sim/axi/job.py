@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from actcodec.errors import ActcodecError
 from actcodec.golden import Input, SiteCodec, window_beats
+from actcodec.params import Direction
 from actcodec.tables import SiteTable, Tables
 from actcodec.tables.descriptors import Tiling, site_descriptors
-from actcodec.tables.image import IMAGE_DIRECTIONS, framed_image, image_of, site_image
+from actcodec.tables.image import framed_image, image_of, site_image
 from actcodec_sim.axi.cases import JOB_FILE, Bytes, SiteCase, WindowCase
 from actcodec_sim.cosim.job import make_frame
 
@@ -31,14 +32,13 @@ def _as_bytes(beats: NDArray[Any], size: int) -> Bytes:
     return whole[:, :, :size].reshape(len(beats), -1)
 
 
-def _site_case(tables: Tables, number: int, x: Input) -> SiteCase:
+def _site_case(tables: Tables, directions: Sequence[Direction], number: int, x: Input) -> SiteCase:
     site = tables.sites[number]
     number = number_in_bank(tables, number)
     frame = make_frame(site, x)
     images = site_image(tables, site.info.name, number)
     packets = [
-        np.concatenate([framed_image(name, getattr(images, name), bank) for name in IMAGE_DIRECTIONS])
-        for bank in range(2)
+        np.concatenate([framed_image(name, getattr(images, name), bank) for name in directions]) for bank in range(2)
     ]
     size = site.params.encoder_lane_bytes
     given = frame.given.repeat(size, axis=1)
@@ -65,19 +65,20 @@ def write_job(
     directory: Path,
     tables: Tables,
     activations: Mapping[str, Input],
+    directions: Sequence[Direction],
     seed: int,
     pause: float,
     sites: Sequence[int],
     tiling: Tiling | None,
 ) -> None:
-    """Write the job of one image: ``activations`` maps the names of ``sites`` (numbers) to their input
-    (`SiteCodec.encode`).
+    """Write the job of one image through the ``directions`` of a build: ``activations`` maps the names of ``sites``
+    (numbers) to their input (`SiteCodec.encode`).
 
     With a tiling all its tiles of these sites are decoded as windows. Raises ActcodecError where activations are
     missing.
     """
     p = tables.params
-    whole = {name: image_of(name, p, tables.sites) for name in IMAGE_DIRECTIONS}
+    whole = {name: image_of(name, p, tables.sites) for name in directions}
     np.save(directory / "tables.npy", np.concatenate([framed_image(name, image) for name, image in whole.items()]))
     listed: list[dict[str, int]] = []
     windows: list[dict[str, Any]] = []
@@ -86,16 +87,19 @@ def write_job(
         x = activations.get(site.info.name)
         if x is None:
             raise ActcodecError("co-simulation", f"no activations for site {site.info.name!r}")
-        case = _site_case(tables, number, x)
+        case = _site_case(tables, directions, number, x)
         _save(directory / f"site{number}", case)
         sizes = site.sizes(tables.transaction_bytes)
         listed.append(
             {"number": number, "number_in_bank": number_in_bank(tables, number), "payload_bits": sizes.payload_bits}
         )
-        for descriptor, window in _window_cases(site, number, case.stream, tiling) if tiling else ():
+        for descriptor, window in (
+            _window_cases(site, number, case.stream, tiling) if tiling and "decoder" in directions else ()
+        ):
             _save(directory / f"window{len(windows)}", window)
             windows.append(asdict(descriptor))
     job = {
+        "directions": list(directions),
         "seed": seed,
         "pause": pause,
         "banks": p.banks,

@@ -29,6 +29,7 @@ def simulate_axi(
     cache: Path,
     job: Path,
     *,
+    build_params: CodecParams | None = None,
     seed: int = 0,
     pause: float = 0.3,
     sites: Sequence[int] | None = None,
@@ -37,17 +38,19 @@ def simulate_axi(
 ) -> None:
     """Run the shell's tests on one image of ``sites`` (numbers; None: all).
 
+    ``build_params`` are those of the RTL where they are not the tables' own: a codec of one direction, say.
     ``activations[name]`` is uint8 (H, W, C), of a folded site the accumulators int32 (H, W, K).
     ``pause`` is the probability of a pause a cycle of each of the five streams; with ``tiling`` all tiles of these
     sites are decoded as windows, too; ``tests`` is a regular expression of their names. ``cache`` keeps RTL and builds,
     ``job`` gets inputs and log. Raises ActcodecError where anything differs from the golden model or a check fails.
     """
+    params = build_params or tables.params
     numbers = list(range(len(tables.sites))) if sites is None else list(sites)
     with atomic_directory(job) as empty:
-        write_job(empty, tables, activations, seed, pause, numbers, tiling)
+        write_job(empty, tables, activations, params.directions, seed, pause, numbers, tiling)
     cycles = sum(encode_cycles(tables.sites[n]) + decode_cycles(tables.sites[n]) for n in numbers)
     limit_s = START_SECONDS + int(8 * cycles / (1 - pause)) // SLOWEST_CYCLES_PER_SECOND
-    run_job(tables.params, simulator, cache, job, limit_s, tests)
+    run_job(params, simulator, cache, job, limit_s, tests)
 
 
 def run_job(
