@@ -69,6 +69,8 @@ def map_design(design: Design, family: str, *, dsp: bool, clock: str) -> Netlist
     netlist, stat = f"{stem}.json", f"{stem}.stat.json"
     script = [
         f"read_rtlil {ELABORATED}",
+        # Whoever asks for RAM in LUTs gets block RAM where a LUT is none.
+        *(["setattr -unset ram_style m:*"] if family == "ice40" else []),
         f"synth_{family} -top {design.top}{' -dsp' if dsp and family == 'ice40' else ''}",
         f"tee -q -o {stat} stat -json",
     ]

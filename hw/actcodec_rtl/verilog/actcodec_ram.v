@@ -1,10 +1,17 @@
-// One write port, one read port, read data held while read_en is low. Infers block RAM; replace this module
-// by a macro in an ASIC flow. Contents are undefined until written: the codec never uses an entry before that.
+// One write port, one read port, read data held while read_en is low. Replace this module by a macro in an ASIC flow.
+// Contents are undefined until written: the codec never uses an entry before that.
+//
+// Infers block RAM, and RAM in LUTs where it is shallow: those few memories hold what is decided by at once, and block
+// RAM gives its data late in a cycle. For a device without such RAM set STYLE to "auto".
 `default_nettype none
 module actcodec_ram #(
     parameter WIDTH = 8,
     parameter DEPTH = 16,
-    parameter ADDR  = 4
+    parameter ADDR  = 4,
+    // Used by an attribute only.
+    /* verilator lint_off UNUSEDPARAM */
+    parameter STYLE = DEPTH <= 128 ? "distributed" : "auto"
+    /* verilator lint_on UNUSEDPARAM */
 ) (
     input  wire             clk,
     input  wire             write_en,
@@ -15,7 +22,7 @@ module actcodec_ram #(
     output reg  [WIDTH-1:0] read_data
 );
     // No entry is read in the cycle that it is written in: Yosys need not make up for block RAMs that would differ.
-    (* no_rw_check *)
+    (* no_rw_check, ram_style = STYLE *)
     reg [WIDTH-1:0] mem [0:DEPTH-1];
 
     always @(posedge clk)
