@@ -5,15 +5,19 @@ from actcodec_sim.traffic.model import simulate_traffic
 from actcodec_sim.traffic.pacing import Pacing
 from actcodec_sim.traffic.result import CodecTraffic, FrameCost, FrameCosts, SiteResult, TrafficReport
 from actcodec_sim.traffic.site import SiteTraffic
+from actcodec_sim.traffic.timeline import CommandRun, CommandWindow, command_windows
 
 __all__ = [
     "CodecTraffic",
+    "CommandRun",
+    "CommandWindow",
     "FrameCost",
     "FrameCosts",
     "Pacing",
     "SiteResult",
     "SiteTraffic",
     "TrafficReport",
+    "command_windows",
     "run_traffic",
     "simulate_traffic",
     "site_traffic",
