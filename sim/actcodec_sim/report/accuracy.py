@@ -61,9 +61,7 @@ class Sweep:
         """The point made in the way that a report's ``provenance`` names, None where there is none."""
         for point in self.points:
             made = (point.method, point.target_bits, point.seed)
-            if all(
-                str(value) == provenance.get(key) for key, value in zip(_MADE, made, strict=True)
-            ):
+            if all(str(value) == provenance.get(key) for key, value in zip(_MADE, made, strict=True)):
                 return point
         return None
 

@@ -97,7 +97,9 @@ def _accuracy(report: TrafficReport, evaluation: Evaluation | None, sweep: Sweep
             known = sweep.accuracy_float
         return Evaluation(evaluation.accuracy, evaluation.images, known)
     point = None if sweep is None else sweep.find(report.provenance)
-    return None if point is None or sweep is None else Evaluation(point.accuracy, point.test_images, sweep.accuracy_float)
+    return (
+        None if point is None or sweep is None else Evaluation(point.accuracy, point.test_images, sweep.accuracy_float)
+    )
 
 
 def _rate_accuracy(sweep: Sweep, codec: CodecTraffic, accuracy: Evaluation | None) -> str:

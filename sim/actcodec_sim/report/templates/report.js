@@ -158,7 +158,7 @@ for (const button of document.querySelectorAll("button[data-file]")) {
     target.replaceChildren();
     for (const window of windows) {
       const heading = document.createElement("h3");
-      heading.textContent = window.kind === "write" ? "Write" : "First read";
+      heading.textContent = `${window.kind === "write" ? "Write" : "First read"} of ${layer.value}, ${codec.value}`;
       const text = document.createElement("p");
       text.textContent = summary(window);
       target.append(heading, text);
