@@ -114,9 +114,9 @@ def test_every_codec_and_layer_is_on_the_page(report):
     assert text.count('<span class="number">–</span>') == 3, "the layer that zvc lacks, in three charts"
     assert "Bits per value, zvc" in text and "against rle" in text
     data = json.loads(re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)[0])
-    assert {codec: list(sites) for codec, sites in data["windows"].items()} == {
-        "rle": ["stem <1>", "gone"],
-        "zvc": ["stem <1>"],
+    assert {codec: set(sites) for codec, sites in data["windows"].items()} == {
+        "rle": {"stem <1>", "gone"},
+        "zvc": {"stem <1>"},
     }
 
 
