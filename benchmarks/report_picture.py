@@ -63,9 +63,14 @@ def _photograph(program: str, page_file: Path) -> bytes:
 
 
 def _small(picture: bytes) -> bytes:
-    """The same picture, pressed harder than a browser does."""
+    """The same picture in a palette that covers its rare colours, too: a third of the size."""
     content = io.BytesIO()
-    Image.open(io.BytesIO(picture)).convert("RGB").save(content, "PNG", optimize=True)
+    few = (
+        Image.open(io.BytesIO(picture))
+        .convert("RGB")
+        .quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
+    few.save(content, "PNG", optimize=True)
     return content.getvalue()
 
 
