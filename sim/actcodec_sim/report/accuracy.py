@@ -59,14 +59,11 @@ class Sweep:
 
     def find(self, provenance: Mapping[str, str]) -> SweepPoint | None:
         """The point made in the way that a report's ``provenance`` names, None where there is none."""
+        wanted = tuple(provenance.get(key) for key in ("method", "target_bits", "seed"))
         for point in self.points:
-            made = (point.method, point.target_bits, point.seed)
-            if all(str(value) == provenance.get(key) for key, value in zip(_MADE, made, strict=True)):
+            if (point.method, str(point.target_bits), str(point.seed)) == wanted:
                 return point
         return None
-
-
-_MADE = ("method", "target_bits", "seed")
 
 
 @dataclass(frozen=True)

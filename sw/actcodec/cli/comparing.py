@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from actcodec.cli.options import JsonOption, print_json, print_table
+from actcodec.errors import ActcodecError
 
 if TYPE_CHECKING:
     from actcodec_sim.traffic import Change, CodecChange
@@ -31,6 +32,8 @@ def compare(
     """Differences of two traffic reports: each codec's frame, and every site that changed."""
     from actcodec_sim.traffic import compare_reports, load_report
 
+    if fail_above is not None and not math.isfinite(fail_above):
+        raise ActcodecError("compare", f"--fail-above {fail_above} is not a number")
     result = compare_reports(load_report(before), load_report(after))
     regressions = [] if fail_above is None else result.regressions(fail_above)
     if json_output:

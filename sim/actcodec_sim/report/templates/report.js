@@ -54,7 +54,7 @@ for (const button of document.querySelectorAll("button[data-file]")) {
   const codec = document.getElementById("timeline-codec");
   const layer = document.getElementById("timeline-layer");
   const target = document.getElementById("timeline");
-  const print = window.matchMedia("print");
+  const printing = window.matchMedia("print");
   const PRINT_WIDTH = 760, LEFT = 108, RIGHT = 12, LANE = 24, AXIS = 24;
   const COLUMN = { RD: "rd", RDA: "rd", WR: "wr", WRA: "wr" };
 
@@ -151,9 +151,11 @@ for (const button of document.querySelectorAll("button[data-file]")) {
       : "no command: nothing is stored";
   };
 
+  let drawnWidth = 0;
   const draw = () => {
+    drawnWidth = target.clientWidth;
     const windows = data.windows[codec.value][layer.value] ?? [];
-    const width = print.matches ? PRINT_WIDTH : Math.max(target.clientWidth, 320);
+    const width = printing.matches ? PRINT_WIDTH : Math.max(target.clientWidth, 260);
     const longest = Math.max(1, ...windows.map((window) => window.cycles));
     target.replaceChildren();
     for (const window of windows) {
@@ -167,14 +169,10 @@ for (const button of document.querySelectorAll("button[data-file]")) {
     if (!windows.length) target.textContent = "This codec does not store the layer.";
   };
 
-  let drawnWidth = 0;
   new ResizeObserver(() => {
-    if (target.clientWidth !== drawnWidth) {
-      drawnWidth = target.clientWidth;
-      draw();
-    }
+    if (target.clientWidth !== drawnWidth) draw();
   }).observe(target);
-  print.addEventListener("change", draw);
+  printing.addEventListener("change", draw);
   codec.addEventListener("change", draw);
   layer.addEventListener("change", draw);
   draw();
