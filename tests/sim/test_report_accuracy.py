@@ -102,6 +102,7 @@ def test_the_plot_titles_every_point_and_marks_the_report(tmp_path):
     assert "#010101" not in svg and "var(--ink)" in svg
     assert "accuracy not measured" in rate_accuracy(sweep, 2.5, None)
     assert rate_accuracy(sweep, 2.5, 0.91) == svg
+    assert set(re.findall(r"https?://[^/\"]*", svg)) == {"http://www.w3.org"}, "namespaces only"
 
 
 def test_the_roofline_is_drawn_with_every_layer():

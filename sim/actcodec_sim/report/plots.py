@@ -184,7 +184,7 @@ def _style() -> AbstractContextManager[None]:
 
 
 def _svg(figure: Figure, name: str, titles: Mapping[str, str]) -> str:
-    """The figure as an SVG element, without XML declaration and date, its ids prefixed with ``name``.
+    """The figure as an SVG element, without XML declaration and metadata, its ids prefixed with ``name``.
 
     Matplotlib numbers ids from 1 in every figure; two figures in one page would share them. ``titles`` are shown
     where the pointer rests, by the gid of what is drawn.
@@ -192,7 +192,8 @@ def _svg(figure: Figure, name: str, titles: Mapping[str, str]) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
     content = text.getvalue()
-    content = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", content[content.index("<svg") :])
+    content = re.sub(r"\s*<metadata>.*?</metadata>", "", content[content.index("<svg") :], flags=re.DOTALL)
+    content = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", content)
     for gid, title in titles.items():
         tag = f'<g id="{name}-{gid}">'
         content = content.replace(tag, f"{tag}<title>{html.escape(title)}</title>", 1)
