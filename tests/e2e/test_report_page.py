@@ -180,6 +180,7 @@ def test_print_shows_every_section_and_no_control(page: Page) -> None:
         assert page.locator(f"section[aria-labelledby={section}]").is_visible(), section
     assert page.locator("#timeline svg").count() == 2
     assert page.locator(".controls:visible, nav:visible").count() == 0
+    assert page.locator(".bars caption").inner_text() == "bytes moved, KiB", "what the hidden choice was"
     table = page.locator(".scroll")
     assert table.evaluate("e => e.scrollHeight <= e.clientHeight + 1"), "no row is cut off"
 
