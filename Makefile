@@ -111,8 +111,12 @@ traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram)
 	$(RUN) traffic --tables $(TABLES) --device $(DEVICE)
 
 .PHONY: report
-report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations found
-	$(RUN) report --tables $(TABLES) --device $(DEVICE) --out $(BUILD)/$(MODEL)/report $(foreach file,$(wildcard $(BUILD)/$(MODEL)/cosim/*.json),--cosim $(file))
+report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations and a sweep found
+	$(RUN) report --tables $(TABLES) --device $(DEVICE) --out $(BUILD)/$(MODEL)/report $(foreach file,$(wildcard $(BUILD)/$(MODEL)/cosim/*.json),--cosim $(file)) $(foreach file,$(wildcard $(BUILD)/$(MODEL)/sweep/sweep.json),--sweep $(file))
+
+.PHONY: picture
+picture: setup  ## docs/report.png: the top of a report's page (needs chromium)
+	PYTHONPATH=tests $(BIN)/python benchmarks/report_picture.py
 
 .PHONY: sweep
 sweep: setup  ## METHODS × TARGETS on MODEL: accuracy on the whole test set, build/MODEL/sweep/sweep.json and .svg

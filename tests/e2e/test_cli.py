@@ -14,7 +14,7 @@ from e2e.conftest import Cli
 
 VERBS = (
     *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
-    *("rtl", "vectors", "cosim", "coverage", "traffic", "report", "dram", "demo"),
+    *("rtl", "vectors", "cosim", "coverage", "traffic", "report", "compare", "dram", "demo"),
 )
 
 
@@ -149,6 +149,28 @@ def test_traffic_and_report(cli: Cli, mnist_tables: Path, tmp_path: Path) -> Non
     assert result.returncode == 0, result.stderr
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == ["index.html", "traffic.csv", "traffic.json"]
     _refused(cli("traffic", "--tables", mnist_tables, "--device", "none"), "none", "DDR4-2400")
+    # What is printed and what is written are the same report to `compare`; another device is named and fails the gate.
+    printed = tmp_path / "printed.json"
+    printed.write_text(json.dumps(traffic))
+    written = tmp_path / "report" / "traffic.json"
+    same = cli("compare", printed, written, "--fail-above", 0)
+    assert (same.returncode, same.stderr) == (0, "") and "0 sites changed" in same.stdout
+    other = tmp_path / "other"
+    assert cli("report", "--tables", mnist_tables, "--device", "LPDDR4-3200", "--out", other).returncode == 0
+    slower = cli("compare", written, other / "traffic.json", "--fail-above", 5, "--json")
+    assert slower.returncode == 1
+    warning, *lines = slower.stderr.splitlines()
+    assert warning == "warning: device: DDR4-2400 → LPDDR4-3200"
+    assert lines and all(line.startswith("regression: ") and "is above 5 %" in line for line in lines)
+    result = json.loads(slower.stdout)
+    assert [f"regression: {line}" for line in result["regressions"]] == lines
+    _refused(cli("compare", written, tmp_path / "none.json"), "none.json")
+    evaluation = tmp_path / "eval.json"
+    evaluation.write_text(cli("eval", "--tables", mnist_tables, "--golden", "--images", 20, "--json").stdout)
+    page = tmp_path / "measured"
+    assert cli("report", "--tables", mnist_tables, "--eval", evaluation, "--out", page).returncode == 0
+    assert "20 test images" in (page / "index.html").read_text()
+    _refused(cli("report", "--tables", mnist_tables, "--sweep", written, "--out", page), "traffic.json", "network")
 
 
 def test_dram_replays_a_trace(cli: Cli, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The report's files: what they hold, that the page stands alone, and that they are the same every time."""
 
 import csv
+import dataclasses
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -11,6 +13,8 @@ import pytest
 from actcodec.errors import ActcodecError
 from actcodec_sim.dram import load_device
 from actcodec_sim.report import CosimRow, html_page, write_report
+from actcodec_sim.report.bars import layer_charts
+from actcodec_sim.report.timeline import MOST_COMMANDS, window_commands
 from actcodec_sim.traffic import SiteTraffic, TrafficReport, simulate_traffic
 
 
@@ -32,7 +36,7 @@ COSIM = [
 class _Page(HTMLParser):
     """Ids, external references and unclosed tags of a page."""
 
-    VOID = frozenset({"meta", "br", "link", "img", "path", "use"})
+    VOID = frozenset({"meta", "br", "link", "img", "input", "path", "use"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -78,7 +82,7 @@ def test_page_stands_alone_and_is_well_formed(report):
     text = html_page(report, COSIM)
     page = _Page(text)
     assert page.references == []
-    assert not re.search(r"url\((?!#)|@import|<script", text)
+    assert not re.search(r"url\((?!#)|@import|<script[^>]*src", text)
     assert len(page.ids) == len(set(page.ids))
     assert page.open == []
     for reference in re.findall(r'(?:href="|url\()#([^")]+)', text):
@@ -89,9 +93,51 @@ def test_page_escapes_names_and_shows_disagreement(report):
     text = html_page(report, COSIM)
     assert "stem &lt;1&gt;" in text
     assert "net &amp; co" in text
-    assert "<1>" not in text
+    assert "<1>" not in text and '"stem \\u003c1\\u003e"' in text, "in elements, and in the timeline's data"
     assert text.count('<tr class="bad">') == 1
     assert "Co-simulation" not in html_page(report)
+
+
+def test_page_hands_out_the_files_as_they_are(report, tmp_path):
+    csv_file, json_file, page_file = write_report(tmp_path, report, COSIM)
+    texts = re.findall(r"<template[^>]*>(.*?)</template>", page_file.read_text(), re.DOTALL)
+    assert [html.unescape(text) for text in texts] == [csv_file.read_text(), json_file.read_text()]
+    assert "<template" not in html_page(report)
+
+
+def test_every_codec_and_layer_is_on_the_page(report):
+    """Codecs need not store the same layers; a report need not hold this project's codec or the uncompressed one."""
+    one = report.codec("actcodec")
+    other = dataclasses.replace(one, codec="zvc", sites=one.sites[:1])
+    text = html_page(dataclasses.replace(report, codecs=(dataclasses.replace(one, codec="rle"), other)))
+    assert _Page(text).open == []
+    assert text.count('<span class="number">–</span>') == 3, "the layer that zvc lacks, in three charts"
+    assert "Bits per value, zvc" in text and "against rle" in text
+    data = json.loads(re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', text, re.DOTALL)[0])
+    assert {codec: set(sites) for codec, sites in data["windows"].items()} == {
+        "rle": {"stem <1>", "gone"},
+        "zvc": {"stem <1>"},
+    }
+
+
+def test_windows_are_shorter_where_there_are_many(report):
+    one = report.codec("actcodec")
+    assert window_commands(report) == MOST_COMMANDS
+    many = dataclasses.replace(one, sites=one.sites * 30)
+    limit = window_commands(dataclasses.replace(report, codecs=(many,) * 10))
+    assert 16 <= limit < MOST_COMMANDS and limit * 2 * 60 * 10 <= 60_000
+
+
+def test_bars_share_a_scale(report):
+    chart = layer_charts(report)[0]
+    lengths = [bar.length for row in chart.rows for bar in row if bar is not None]
+    assert max(lengths) == pytest.approx(100) and min(lengths) == 0
+    raw, coded = report.codecs
+    stem = chart.rows[0][1]
+    assert stem is not None
+    expected = 100 * (coded.sites[0].moved_bytes + coded.sites[0].table_bytes) / raw.sites[0].moved_bytes
+    assert stem.length == pytest.approx(expected)
+    assert dict(stem.parts)["tables"] == pytest.approx(100 * coded.sites[0].table_bytes / raw.sites[0].moved_bytes)
 
 
 def test_page_says_where_the_memory_model_is_unvalidated():

@@ -8,16 +8,27 @@ from dataclasses import asdict
 from pathlib import Path
 
 from actcodec.files import write_text
+from actcodec_sim.report.accuracy import Evaluation, Sweep
 from actcodec_sim.report.cosim import CosimRow
 from actcodec_sim.report.csv_table import traffic_csv
 from actcodec_sim.report.page import html_page
+from actcodec_sim.report.roofline import Roofline
 from actcodec_sim.traffic import TrafficReport
 
 
-def write_report(directory: Path, report: TrafficReport, cosim: Sequence[CosimRow] = ()) -> list[Path]:
+def write_report(
+    directory: Path,
+    report: TrafficReport,
+    cosim: Sequence[CosimRow] = (),
+    *,
+    evaluation: Evaluation | None = None,
+    sweep: Sweep | None = None,
+    roofline: Roofline | None = None,
+) -> list[Path]:
     """Write ``traffic.csv``, ``traffic.json`` and ``index.html`` to ``directory``; their paths.
 
-    All are made before the first is written. Raises ActcodecError where the folder cannot be written.
+    The page hands out the other two as they are; its parts are those of ``html_page``. All are made before the first
+    is written. Raises ActcodecError where the folder cannot be written.
     """
     content = report.to_json()
     if cosim:
@@ -25,8 +36,9 @@ def write_report(directory: Path, report: TrafficReport, cosim: Sequence[CosimRo
     files = {
         "traffic.csv": traffic_csv(report),
         "traffic.json": json.dumps(content, indent=2, ensure_ascii=False) + "\n",
-        "index.html": html_page(report, cosim),
     }
+    page = html_page(report, cosim, evaluation=evaluation, sweep=sweep, roofline=roofline, downloads=dict(files))
+    files["index.html"] = page
     for name, text in files.items():
         write_text(directory / name, text)
     return [directory / name for name in files]

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from actcodec import __version__
-from actcodec.cli import baseline, coding, demo, hardware, learning, memory, sweep
+from actcodec.cli import baseline, coding, comparing, demo, hardware, learning, memory, sweep
 from actcodec.errors import ActcodecError
 
 app = typer.Typer(
@@ -33,14 +33,15 @@ def _options(
     """Activation compression for CNN accelerators: learn, export, golden model, RTL, co-simulation, traffic."""
 
 
-for module in (learning, sweep, coding, baseline, hardware, memory, demo):
+for module in (learning, sweep, coding, baseline, hardware, memory, comparing, demo):
     module.register(app)
 
 
 def main() -> None:
     """Run the command line; bad input ends it with one line on standard error and status 2."""
     try:
-        app(standalone_mode=False)
+        # A verb that ends by `typer.Exit(status)` gives its status back here, any other its result: none.
+        status = app(standalone_mode=False)
     except ActcodecError as error:
         sys.exit(_fail(f"error: {error}", 2))
     except typer.TyperException as error:
@@ -49,6 +50,7 @@ def main() -> None:
         sys.exit(_fail("interrupted; the same command takes up learning where it stopped", 130))
     except BrokenPipeError:
         sys.exit(1)
+    sys.exit(status)
 
 
 def _fail(line: str, status: int) -> int:

@@ -55,7 +55,7 @@ def demo(
     from actcodec_sim.agreement import check_agreement
     from actcodec_sim.cosim import cosimulate
     from actcodec_sim.cosim.simulators import SIMULATORS
-    from actcodec_sim.report import cosim_rows, write_report
+    from actcodec_sim.report import Evaluation, cosim_rows, write_report
     from actcodec_sim.traffic import run_traffic
 
     use_threads(1)
@@ -98,7 +98,12 @@ def demo(
 
     note("counting memory traffic")
     traffic = run_traffic(tables, device)
-    write_report(out / "report", traffic, cosim_rows(run.as_json() for run in runs))
+    write_report(
+        out / "report",
+        traffic,
+        cosim_rows(run.as_json() for run in runs),
+        evaluation=Evaluation(results["golden"].accuracy, len(test), results["float"].accuracy),
+    )
     trainer = {site.info.name: site.sizes(plan.transaction_bytes) for site in plan.sites}
     agreement = check_agreement(tables, trainer, activations, tuple(runs), traffic)
 

@@ -70,16 +70,29 @@ def report(
     cosim: Annotated[
         list[Path] | None, typer.Option("--cosim", help="Result of `actcodec cosim` to put in; may be repeated.")
     ] = None,
+    sweep: Annotated[
+        list[Path] | None,
+        typer.Option("--sweep", help="Result of `actcodec sweep` for the rate–accuracy plot; may be repeated."),
+    ] = None,
+    evaluation: Annotated[
+        Path | None, typer.Option("--eval", help="What `actcodec eval --golden --json` printed for these tables.")
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Write traffic.csv, traffic.json and a self-contained index.html with plots."""
+    """Write traffic.csv, traffic.json and a self-contained index.html with plots, timeline and tables."""
     from actcodec.tables import digest_of, load_tables
-    from actcodec_sim.report import load_cosim_rows, write_report
+    from actcodec_sim.report import load_cosim_rows, load_evaluation, load_sweep, write_report
     from actcodec_sim.traffic import run_traffic
 
     loaded = load_tables(tables)
-    rows = [row for path in cosim or () for row in load_cosim_rows(path, digest_of(loaded))]
-    files = write_report(out, run_traffic(loaded, device), rows)
+    network = loaded.provenance.network
+    files = write_report(
+        out,
+        run_traffic(loaded, device),
+        [row for path in cosim or () for row in load_cosim_rows(path, digest_of(loaded))],
+        evaluation=load_evaluation(evaluation, network, loaded.bpv_stream) if evaluation else None,
+        sweep=load_sweep(sweep, network) if sweep else None,
+    )
     if json_output:
         print_json({"files": [str(path) for path in files]})
     else:
