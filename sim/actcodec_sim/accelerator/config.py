@@ -76,6 +76,7 @@ class Schedule(_Section):
                             that some layer reads as ``shortcuts``; ``any``
     ``fuse_inverted_residuals``  1×1, depthwise, 1×1 may run stripe by stripe, depth first
     ``decode``              ``once``: what the first reader decoded may be kept for the others; ``per-reader``
+    ``byte_slack``          share of bytes that a tiling may move above the least, to be faster
     """
 
     loop_order: Literal["best", "rows-outer", "channels-outer"] = "best"
@@ -84,6 +85,7 @@ class Schedule(_Section):
     residency: Literal["none", "shortcuts", "any"] = "none"
     fuse_inverted_residuals: bool = False
     decode: Literal["once", "per-reader"] = "per-reader"
+    byte_slack: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.02
 
     @property
     def loop_orders(self) -> tuple[LoopOrder, ...]:
