@@ -54,6 +54,9 @@ class Layout(Protocol):
     def read(self, rows: range, columns: range, transaction: int, held: range = _NONE) -> Int64Array:
         """Numbers of those transactions, rising."""
 
+    def write_count(self, stripes: Sequence[range], transaction: int) -> int:
+        """Transactions of ``write``."""
+
     def write(self, stripes: Sequence[range], transaction: int) -> list[Int64Array]:
         """Numbers of the transactions that are complete when each of ``stripes`` (of whole rows) is encoded."""
 
@@ -182,6 +185,9 @@ class RowLayout:
             stops.append((starts[:, None] + end).ravel())
         return _touched(firsts, stops, transaction)
 
+    def write_count(self, stripes: Sequence[range], transaction: int) -> int:
+        return -(-self.region_bytes // transaction)
+
     def write(self, stripes: Sequence[range], transaction: int) -> list[Int64Array]:
         last = np.full(-(-self.region_bytes // transaction), -1, np.int64)
         for number, rows in enumerate(stripes):
@@ -290,6 +296,9 @@ class ShareLayout:
         before = rows[0] * self._width + columns[0] if count else 0
         first = self.stored.stream_bytes * before // (self._height * self._width) // transaction
         return np.arange(first, first + count, dtype=np.int64)
+
+    def write_count(self, stripes: Sequence[range], transaction: int) -> int:
+        return sum(self.count(rows, range(self._width), transaction) for rows in stripes)
 
     def write(self, stripes: Sequence[range], transaction: int) -> list[Int64Array]:
         counts = [self.count(rows, range(self._width), transaction) for rows in stripes]

@@ -9,12 +9,14 @@ from typing import Literal
 from actcodec.errors import ActcodecError
 from actcodec.graph import LayerGraph
 from actcodec_sim.accelerator.config import Accelerator
+from actcodec_sim.accelerator.cut import Cuts
 from actcodec_sim.accelerator.layout import Layout, RowLayout
 from actcodec_sim.accelerator.plan import plan
 from actcodec_sim.accelerator.result import AcceleratorReport, AcceleratorRun, UnitBytes, UnitResult
 from actcodec_sim.accelerator.search import Choice, Search
 from actcodec_sim.accelerator.steps import Addresses, Step, unit_steps
 from actcodec_sim.accelerator.timing import run_steps
+from actcodec_sim.accelerator.unit import units_of
 from actcodec_sim.dram import DramDevice
 from actcodec_sim.dram.controller import DEFAULT_QUEUE_DEPTH
 from actcodec_sim.dram.energy import dram_energy
@@ -41,12 +43,13 @@ def simulate_accelerator(
     Raises ActcodecError where a layer does not fit the accelerator, the network does not fit the memory, a layout is of
     another shape than its site, or a codec knows a site that the network does not have.
     """
-    runs = []
+    runs, cuts = [], Cuts(accelerator.schedule.keep_halo)
+    units = units_of(graph, fuse=accelerator.schedule.fuse_inverted_residuals)
     all_codecs: dict[str, Mapping[str, Layout]] = {RAW: {}, **codecs}
     for codec, given in all_codecs.items():
         layouts = _layouts(graph, codec, given)
         planned = _layouts(graph, RAW, {}) if plan_by == "raw8" else layouts
-        choices = plan(graph, accelerator, Search(accelerator, device, planned))
+        choices = plan(graph, accelerator, Search(accelerator, device, planned, cuts), units)
         runs.append(_run(codec, graph, accelerator, device, layouts, choices, load_tables, queue_depth))
     return AcceleratorReport(
         network=graph.network,

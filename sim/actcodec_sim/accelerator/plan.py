@@ -7,7 +7,7 @@ residual networks, this is the best plan there is; of more than ``_STATES`` stat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -15,7 +15,7 @@ from actcodec.graph import LayerGraph, Tensor
 from actcodec_sim.accelerator.config import Accelerator
 from actcodec_sim.accelerator.search import Choice, Search
 from actcodec_sim.accelerator.tiling import Residence
-from actcodec_sim.accelerator.unit import Unit, units_from
+from actcodec_sim.accelerator.unit import Unit
 
 _STATES = 64
 
@@ -33,8 +33,10 @@ class _Path:
         return self.bytes, self.nanoseconds
 
 
-def plan(graph: LayerGraph, accelerator: Accelerator, search: Search) -> tuple[Choice, ...]:
-    """The units of ``graph`` in order, each with its best tiling.
+def plan(
+    graph: LayerGraph, accelerator: Accelerator, search: Search, units: Sequence[Sequence[Unit]]
+) -> tuple[Choice, ...]:
+    """The best of ``units`` (those of `units_of`) in order, each with its best tiling.
 
     Raises ActcodecError naming layer and memory where no tiling of a layer fits.
     """
@@ -43,7 +45,7 @@ def plan(graph: LayerGraph, accelerator: Accelerator, search: Search) -> tuple[C
     states[0][frozenset()] = _Path(0, 0.0, ())
     for number in range(len(graph.layers)):
         reached = sorted(states[number].items(), key=lambda item: item[1].rank)[:_STATES]
-        for unit in units_from(graph, number, fuse=accelerator.schedule.fuse_inverted_residuals):
+        for unit in units[number]:
             for present, path in reached:
                 for after, choice in planner.choices(unit, present):
                     found = _Path(
@@ -55,7 +57,7 @@ def plan(graph: LayerGraph, accelerator: Accelerator, search: Search) -> tuple[C
                     if old is None or found.rank < old.rank:
                         states[unit.stop][after] = found
         if not any(states[number + 1 :]):
-            raise search.problem(Unit(graph, number, number + 1), Residence())
+            raise search.problem(units[number][0], Residence())
     return min(states[-1].values(), key=lambda path: path.rank).choices
 
 

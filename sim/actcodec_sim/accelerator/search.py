@@ -13,6 +13,7 @@ from actcodec.errors import ActcodecError
 from actcodec.graph import Tensor
 from actcodec_sim.accelerator.compute import tile_cycles
 from actcodec_sim.accelerator.config import Accelerator
+from actcodec_sim.accelerator.cut import Cut, Cuts
 from actcodec_sim.accelerator.layout import Layout
 from actcodec_sim.accelerator.tiling import Residence, Tiled, Tiling
 from actcodec_sim.accelerator.unit import Unit
@@ -46,21 +47,27 @@ class Choice:
 
 
 class Search:
-    """Tilings of a graph's units on one accelerator and memory, for tensors stored as ``layouts`` says."""
+    """Tilings of a graph's units on one accelerator and memory, for tensors stored as ``layouts`` says.
 
-    def __init__(self, accelerator: Accelerator, device: DramDevice, layouts: Mapping[str, Layout]) -> None:
+    ``cuts`` may be shared by searches for other layouts.
+    """
+
+    def __init__(
+        self, accelerator: Accelerator, device: DramDevice, layouts: Mapping[str, Layout], cuts: Cuts
+    ) -> None:
+        self._cuts = cuts
         self._accelerator = accelerator
         self._layouts = layouts
         self._transaction = device.transaction_bytes
         self._bytes_per_ns = device.peak_bytes_per_second * 1e-9
+        self._reads: dict[tuple[Cut, str, bool], int] = {}
 
     def best(self, unit: Unit, residence: Residence) -> Choice | None:
         """The best tiling that fits, None where there is none."""
         least = self._least(unit, residence)
         found: list[tuple[Cost, Tiled]] = []
-        for tiling in _candidates(unit, self._accelerator):
-            tiled = Tiled(unit, tiling, self._accelerator, residence)
-            if len(tiled.column_parts) > 1 and any(cost.bytes == least for cost, _ in found):
+        for tiled in self._candidates(unit, residence):
+            if len(tiled.cut.column_parts) > 1 and any(cost.bytes == least for cost, _ in found):
                 break
             if tiled.fits:
                 found.append((self.cost(tiled), tiled))
@@ -72,13 +79,12 @@ class Search:
 
     def problem(self, unit: Unit, residence: Residence) -> ActcodecError:
         """Why no tiling of the unit fits: the smallest need of the memory that is short in the most frugal tiling."""
-        tilings = [Tiled(unit, t, self._accelerator, residence) for t in _candidates(unit, self._accelerator)]
         memories = self._accelerator.memory
 
         def excess(tiled: Tiled) -> int:
             return sum(max(0, need - memory.bytes) for need, memory in zip(tiled.memory_bytes(), memories, strict=True))
 
-        frugal = min(tilings, key=excess)
+        frugal = min(self._candidates(unit, residence), key=excess)
         need, memory = max(zip(frugal.memory_bytes(), memories, strict=True), key=lambda pair: pair[0] - pair[1].bytes)
         return ActcodecError(
             f"accelerator {self._accelerator.name}",
@@ -89,13 +95,15 @@ class Search:
         """Bytes that a tiling moves, counted in transactions."""
         T, unit, read = self._transaction, tiled.unit, 0
         for tensor in tiled.streamed():
-            layout = self._layouts[tensor.name]
-            passes = 1 if tiled.stays(tensor) else tiled.passes
-            read += passes * sum(layout.count(a.rows, a.columns, T, a.held) for a in tiled.accesses(tensor))
+            key = tiled.cut, tensor.name, tiled.stays(tensor)
+            if key not in self._reads:
+                layout = self._layouts[tensor.name]
+                self._reads[key] = sum(layout.count(a.rows, a.columns, T, a.held) for a in tiled.accesses(tensor))
+            read += self._reads[key] * (1 if tiled.stays(tensor) else tiled.passes)
         written = modified = 0
         if not tiled.residence.output:
             layout = self._layouts[unit.output.name]
-            written = sum(len(part) for part in layout.write(tiled.stripes, T))
+            written = layout.write_count(tiled.cut.stripes, T)
             modified = int(layout.modifies(T))
         return Cost(read * T, written * T, modified * T, self._weights(tiled) * T)
 
@@ -117,7 +125,13 @@ class Search:
         """Bytes of everything once."""
         output = unit.output
         whole = Tiling("rows-outer", output.height, output.width, output.channels, hold_weights=True)
-        return self.cost(Tiled(unit, whole, self._accelerator, residence)).bytes
+        return self.cost(self._tiled(unit, whole, residence)).bytes
+
+    def _tiled(self, unit: Unit, tiling: Tiling, residence: Residence) -> Tiled:
+        return Tiled(self._cuts(unit, tiling.rows, tiling.columns), tiling, self._accelerator, residence)
+
+    def _candidates(self, unit: Unit, residence: Residence) -> Iterator[Tiled]:
+        return (self._tiled(unit, tiling, residence) for tiling in _tilings(unit, self._accelerator))
 
     def _estimate(self, tiled: Tiled, cost: Cost) -> float:
         """Nanoseconds, for choosing between tilings that move the same: equal tiles, memory at its peak."""
@@ -126,8 +140,8 @@ class Search:
             tile_cycles(
                 self._accelerator.array,
                 layer,
-                max(1, unit.positions(number, tiled.stripes[0])),
-                unit.columns(tiled.column_parts[0]) if number + 1 == len(unit.layers) else layer.width,
+                max(1, unit.positions(number, tiled.cut.stripes[0])),
+                unit.columns(tiled.cut.column_parts[0]) if number + 1 == len(unit.layers) else layer.width,
                 tiled.tiling.channels if number + 1 == len(unit.layers) else layer.outputs,
             )
             for number, layer in enumerate(unit.layers)
@@ -156,7 +170,7 @@ def weight_range(weight_bytes: int, part: range, outputs: int, transaction: int)
     return range(first // transaction, -(-stop // transaction)) if stop > first else range(0)
 
 
-def _candidates(unit: Unit, accelerator: Accelerator) -> Iterator[Tiling]:
+def _tilings(unit: Unit, accelerator: Accelerator) -> Iterator[Tiling]:
     """All tilings that are tried, those of whole rows first."""
     output = unit.output
     rows = _sizes(output.height)

@@ -10,9 +10,10 @@ import numpy as np
 from actcodec.errors import ActcodecError
 from actcodec.graph import LayerGraph
 from actcodec_sim.accelerator.compute import tile_cycles
+from actcodec_sim.accelerator.cut import Access
 from actcodec_sim.accelerator.layout import Layout
 from actcodec_sim.accelerator.search import weight_range
-from actcodec_sim.accelerator.tiling import Access, Tiled
+from actcodec_sim.accelerator.tiling import Tiled
 from actcodec_sim.arrays import BoolArray, Int64Array
 from actcodec_sim.dram import DramDevice
 
@@ -93,8 +94,8 @@ class _Maker:
         for number, channels in enumerate(tiled.channel_parts):
             self._made = [0] * len(self._unit.layers)
             place = 0
-            for stripe, rows in enumerate(tiled.stripes):
-                for part, columns in enumerate(tiled.column_parts):
+            for stripe, rows in enumerate(tiled.cut.stripes):
+                for part, columns in enumerate(tiled.cut.column_parts):
                     step = Step()
                     if not steps and load_tables:
                         step.reads += self._tables()
@@ -103,7 +104,7 @@ class _Maker:
                             self._read(step, tensor.name, accesses[tensor.name][place])
                     self._weights(step, len(steps), number, place)
                     step.compute = self._compute(rows, columns, len(channels), first=part == 0)
-                    if writes and number == last and part == len(tiled.column_parts) - 1:
+                    if writes and number == last and part == len(tiled.cut.column_parts) - 1:
                         step.writes.append(writes[stripe])
                         step.encode = self._layouts[self._unit.output.name].encode_cycles(len(rows))
                     steps.append(step)
@@ -167,7 +168,7 @@ class _Maker:
         output = self._unit.output
         layout, base = self._layouts[output.name], self._places.tensors[output.name]
         found = []
-        for numbers in layout.write(self._tiled.stripes, self._transaction):
+        for numbers in layout.write(self._tiled.cut.stripes, self._transaction):
             writes = np.ones(len(numbers), np.bool_)
             found.append((numbers, writes))
         if layout.modifies(self._transaction):

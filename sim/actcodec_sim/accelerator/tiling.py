@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from actcodec.graph import Tensor
 from actcodec_sim.accelerator.config import USES, Accelerator, LoopOrder
+from actcodec_sim.accelerator.cut import Access, Cut, parts
 from actcodec_sim.accelerator.unit import Unit
 
 
@@ -28,14 +28,6 @@ class Tiling:
     channels: int
     hold_weights: bool = False
     hold_inputs: bool = False
-
-
-class Access(NamedTuple):
-    """Rows and columns of a tensor that are read; ``held`` is the last row read before, where it is still there."""
-
-    rows: range
-    columns: range
-    held: range = range(0)
 
 
 @dataclass(frozen=True)
@@ -54,32 +46,27 @@ class Residence:
 
 @dataclass(frozen=True, eq=False)
 class Tiled:
-    """A unit cut up by a tiling, on an accelerator, with some tensors on the chip."""
+    """A unit cut up by a tiling, on an accelerator, with some tensors on the chip; ``cut`` is the tiling's."""
 
-    unit: Unit
+    cut: Cut
     tiling: Tiling
     accelerator: Accelerator
     residence: Residence
 
-    @cached_property
-    def stripes(self) -> tuple[range, ...]:
-        """Rows of the output, stripe by stripe."""
-        return _parts(self.unit.output.height, self.tiling.rows)
-
-    @cached_property
-    def column_parts(self) -> tuple[range, ...]:
-        """Columns of the output, part by part."""
-        return _parts(self.unit.output.width, self.tiling.columns)
+    @property
+    def unit(self) -> Unit:
+        """What is cut up."""
+        return self.cut.unit
 
     @cached_property
     def channel_parts(self) -> tuple[range, ...]:
         """Channels of the output, part by part."""
-        return _parts(self.unit.output.channels, self.tiling.channels)
+        return parts(self.unit.output.channels, self.tiling.channels)
 
     @property
     def tiles(self) -> int:
         """Number of tiles."""
-        return len(self.stripes) * len(self.column_parts) * len(self.channel_parts)
+        return len(self.cut.stripes) * len(self.cut.column_parts) * len(self.channel_parts)
 
     def streamed(self) -> list[Tensor]:
         """Inputs that come from memory."""
@@ -91,22 +78,7 @@ class Tiled:
 
     def accesses(self, tensor: Tensor) -> list[Access]:
         """What each tile of one pass over the positions reads of an input, tile by tile."""
-        found, held = [], range(0)
-        ring = self.accelerator.schedule.keep_halo and len(self.column_parts) == 1
-        for stripe in self.stripes:
-            for number, part in enumerate(self.column_parts):
-                rows, columns = self.unit.window(tensor, stripe, part)
-                if self.stays(tensor):
-                    # Everything that is wanted of the rows, once.
-                    rows, columns = self.unit.window(tensor, stripe, range(self.unit.output.width))
-                    rows = rows if number == 0 else range(0)
-                if not (ring or self.stays(tensor)):
-                    found.append(Access(rows, columns))
-                    continue
-                rows = _from(rows, held.stop)
-                found.append(Access(rows, columns, held))
-                held = rows[-1:] if rows else held
-        return found
+        return self.cut.accesses(tensor, self.stays(tensor))
 
     @property
     def passes(self) -> int:
@@ -118,24 +90,16 @@ class Tiled:
     @cached_property
     def input_bytes(self) -> int:
         """Bytes of the windows of all inputs that come from memory, as words on the chip."""
-        word, total = self.accelerator.words.activation_bits, 0
-        schedule = self.accelerator.schedule
-        ring = schedule.keep_halo and len(self.column_parts) == 1
-        ahead = schedule.double_buffering and self.tiles > 1
+        total = 0
+        ahead = self.accelerator.schedule.double_buffering and self.tiles > 1
         for tensor in self.streamed():
             if tensor.name in self.residence.kept:
                 continue
             whole = tensor.height * tensor.width
-            windows = [self.unit.window(tensor, stripe, part) for stripe in self.stripes for part in self.column_parts]
-            size = max(len(rows) * len(columns) for rows, columns in windows)
-            if self.tiling.hold_inputs:
-                size = whole
-            elif ring and ahead:
-                new = max((len(a.rows) * len(a.columns) for a in self.accesses(tensor)[1:]), default=0)
-                size = min(whole, size + new)
-            elif ahead:
-                size = min(whole, 2 * size)
-            total += -(-size * tensor.channels * word // 8)
+            size = whole if self.tiling.hold_inputs else self.cut.window_positions(tensor)
+            if ahead and not self.tiling.hold_inputs:
+                size = min(whole, size + (self.cut.new_positions(tensor) if self.cut.rings else size))
+            total += -(-size * tensor.channels * self.accelerator.words.activation_bits // 8)
         return total
 
     @cached_property
@@ -163,17 +127,16 @@ class Tiled:
             return 0
         if len(self.channel_parts) > 1:
             return self._words(output, output.height)
-        if output.channels <= self.accelerator.channels_at_once and len(self.column_parts) == 1:
+        if output.channels <= self.accelerator.channels_at_once and len(self.cut.column_parts) == 1:
             return 0
-        twice = 2 if self.accelerator.schedule.double_buffering and len(self.stripes) > 1 else 1
+        twice = 2 if self.accelerator.schedule.double_buffering and len(self.cut.stripes) > 1 else 1
         return min(self._words(output, output.height), twice * self._words(output, self.tiling.rows))
 
     @cached_property
     def fused_bytes(self) -> int:
         """Bytes of what goes from layer to layer of a chain: the rows that a stripe needs, halo included."""
-        made = [self.unit.made_rows(stripe) for stripe in self.stripes]
         return sum(
-            self._words(tensor, max(len(rows[number]) for rows in made)) for number, tensor in enumerate(self.unit.inside)
+            self._words(tensor, rows) for tensor, rows in zip(self.unit.inside, self.cut.inside_rows, strict=True)
         )
 
     def _words(self, tensor: Tensor, rows: int) -> int:
@@ -192,14 +155,3 @@ class Tiled:
             needed <= memory.bytes for needed, memory in zip(self.memory_bytes(), self.accelerator.memory, strict=True)
         )
 
-
-def _parts(size: int, part: int) -> tuple[range, ...]:
-    return tuple(range(first, min(size, first + part)) for first in range(0, size, part))
-
-
-def _from(rows: range, first: int) -> range:
-    """The rows of ``rows`` from ``first`` on."""
-    if rows.start >= first:
-        return rows
-    skipped = -(-(first - rows.start) // rows.step)
-    return rows[skipped:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -54,24 +53,20 @@ class Unit:
         """Bytes of all layers' weights in memory."""
         return sum(layer.weight_bytes for layer in self.layers)
 
-    def _made(self, rows: range) -> list[range]:
-        """Rows that each layer's output must have for these rows of the last one's."""
+    def made_rows(self, rows: range) -> list[range]:
+        """Rows of each layer's output that have to be there when ``rows`` of the last one's are finished."""
         needed = [rows]
         for layer, tensor in zip(reversed(self.layers[1:]), reversed(self.inside), strict=True):
             parts = [_wanted(r, True, needed[0], tensor) for r in layer.reads if r.tensor == tensor.name]
             needed.insert(0, _union(parts))
         return needed
 
-    def made_rows(self, rows: range) -> list[range]:
-        """Rows of each layer's output that have to be there when ``rows`` of the last one's are finished."""
-        return self._made(rows)
-
     def window(self, tensor: Tensor, rows: range, columns: range) -> tuple[range, range]:
         """Rows and columns of an input that these rows and columns of the output need.
 
         Of a chain, columns are those of the whole width.
         """
-        made = self._made(rows)
+        made = self.made_rows(rows)
         found = [
             (_wanted(read, True, out, tensor), _wanted(read, False, columns, tensor))
             for layer, out in zip(self.layers, made, strict=True)
@@ -92,13 +87,16 @@ class Unit:
         return columns.stop * wide // made - columns.start * wide // made
 
 
-def units_from(graph: LayerGraph, first: int, *, fuse: bool) -> Iterator[Unit]:
-    """The units that may begin with layer ``first``: the layer alone and, with ``fuse``, an inverted residual."""
-    yield Unit(graph, first, first + 1)
-    if fuse:
-        for length in (2, 3):
-            if _is_inverted(graph, first, length):
-                yield Unit(graph, first, first + length)
+def units_of(graph: LayerGraph, *, fuse: bool) -> list[list[Unit]]:
+    """For each layer the units that may begin with it: the layer alone and, with ``fuse``, an inverted residual."""
+    return [
+        [
+            Unit(graph, first, first + length)
+            for length in (1, 2, 3)
+            if length == 1 or (fuse and _is_inverted(graph, first, length))
+        ]
+        for first in range(len(graph.layers))
+    ]
 
 
 def _is_inverted(graph: LayerGraph, first: int, length: int) -> bool:
