@@ -38,9 +38,7 @@ class Cut:
         """What each tile needs of an input, tile by tile."""
         if tensor.name not in self._windows:
             self._windows[tensor.name] = [
-                Access(*self.unit.window(tensor, stripe, part))
-                for stripe in self.stripes
-                for part in self.column_parts
+                Access(*self.unit.window(tensor, stripe, part)) for stripe in self.stripes for part in self.column_parts
             ]
         return self._windows[tensor.name]
 
@@ -86,6 +84,7 @@ class Cuts:
         self._known: dict[tuple[Unit, int, int], Cut] = {}
 
     def __call__(self, unit: Unit, rows: int, columns: int) -> Cut:
+        """The cut of ``unit`` in tiles of ``rows`` × ``columns``."""
         key = unit, rows, columns
         if key not in self._known:
             self._known[key] = Cut(unit, rows, columns, self._keep_halo)

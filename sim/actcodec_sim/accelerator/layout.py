@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +21,6 @@ from actcodec.tables.cycles import decode_cycles, encode_cycles
 from actcodec.tables.geometry import Window
 from actcodec_sim.arrays import Int64Array
 from actcodec_sim.traffic.site import StoredSite
-
 
 _NONE = range(0)
 
@@ -122,6 +122,7 @@ class RowLayout:
 
     @property
     def region_bytes(self) -> int:
+        """Bytes of all rows."""
         return sum(plane.pitch for plane in self.planes) * self.height
 
     @cached_property
@@ -132,24 +133,31 @@ class RowLayout:
         site = self.table
         kept = int((site.arrays.width > 0).sum())
         both = kept + (site.coefficients + 1) // 2
-        return site.encode_multiplications + 4 * kept + both, site.decode_multiplications + 4 * site.info.channels + both + 1
+        return (
+            site.encode_multiplications + 4 * kept + both,
+            site.decode_multiplications + 4 * site.info.channels + both + 1,
+        )
 
     @property
     def encoder_table_bytes(self) -> int:
+        """Bytes of the encoder's tables."""
         return self._table_parts[0]
 
     @property
     def decoder_table_bytes(self) -> int:
+        """Bytes of the decoder's tables."""
         return self._table_parts[1]
 
     @property
     def shared_codec(self) -> bool:
+        """Whether encoder and decoder share an array."""
         return self.table is not None and self.table.params.shared_array
 
     def _contiguous(self, rows: range, columns: range) -> bool:
         return rows.step == columns.step == 1 and len(columns) == self.width
 
     def count(self, rows: range, columns: range, transaction: int, held: range = _NONE) -> int:
+        """Transactions of ``read``."""
         if len(self.planes) == 1 and rows and self._contiguous(rows, columns):
             plane = self.planes[0]
             first, stop = plane.base + rows.start * plane.pitch, plane.base + rows.stop * plane.pitch
@@ -160,6 +168,7 @@ class RowLayout:
         return len(self.read(rows, columns, transaction, held))
 
     def read(self, rows: range, columns: range, transaction: int, held: range = _NONE) -> Int64Array:
+        """Transactions of a window, each once."""
         if not rows or not columns:
             return np.zeros(0, np.int64)
         if held:
@@ -186,9 +195,11 @@ class RowLayout:
         return _touched(firsts, stops, transaction)
 
     def write_count(self, stripes: Sequence[range], transaction: int) -> int:
+        """Transactions of ``write``."""
         return -(-self.region_bytes // transaction)
 
     def write(self, stripes: Sequence[range], transaction: int) -> list[Int64Array]:
+        """Transactions by the stripe that completes them."""
         last = np.full(-(-self.region_bytes // transaction), -1, np.int64)
         for number, rows in enumerate(stripes):
             # A later stripe takes over what the one before left incomplete.
@@ -196,9 +207,11 @@ class RowLayout:
         return [np.flatnonzero(last == number) for number in range(len(stripes))]
 
     def modifies(self, transaction: int) -> bool:
+        """Whether the stream ends inside a transaction."""
         return self.region_bytes % transaction != 0
 
     def encode_cycles(self, rows: int) -> int:
+        """Cycles of the encoder for a stripe."""
         if self.table is None or not rows:
             return 0
         if rows not in self._encoded:
@@ -214,6 +227,7 @@ class RowLayout:
         return {}
 
     def decode_cycles(self, rows: range, columns: range) -> int:
+        """Cycles of the decoder for a window: a job a plane."""
         if self.table is None or not rows or not columns:
             return 0
         key = (len(rows), columns[0], len(columns), columns.step)
@@ -251,6 +265,7 @@ class ShareLayout:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
         return self.stored.shape
 
     @property
@@ -263,19 +278,23 @@ class ShareLayout:
 
     @property
     def region_bytes(self) -> int:
+        """Bytes of the stream, every row rounded up."""
         # Every row may be rounded up, to transactions of up to a kilobyte.
         return self.stored.stream_bytes + 1024 * (self._height + 1)
 
     @property
     def encoder_table_bytes(self) -> int:
+        """Bytes of the codec's tables."""
         return self.stored.table_bytes
 
     @property
     def decoder_table_bytes(self) -> int:
+        """Bytes of the codec's tables."""
         return self.stored.table_bytes
 
     @property
     def shared_codec(self) -> bool:
+        """Never."""
         return False
 
     def _share(self, whole: int, positions: int) -> int:
@@ -289,29 +308,36 @@ class ShareLayout:
         return (rows[-1] + 1 - rows[0]) * (columns[-1] + 1 - columns[0])
 
     def count(self, rows: range, columns: range, transaction: int, held: range = _NONE) -> int:
+        """Transactions of ``read``."""
         return -(-self._share(self.stored.stream_bytes, self._positions(rows, columns)) // transaction)
 
     def read(self, rows: range, columns: range, transaction: int, held: range = _NONE) -> Int64Array:
+        """Transactions of a window, each once."""
         count = self.count(rows, columns, transaction)
         before = rows[0] * self._width + columns[0] if count else 0
         first = self.stored.stream_bytes * before // (self._height * self._width) // transaction
         return np.arange(first, first + count, dtype=np.int64)
 
     def write_count(self, stripes: Sequence[range], transaction: int) -> int:
+        """Transactions of ``write``."""
         return sum(self.count(rows, range(self._width), transaction) for rows in stripes)
 
     def write(self, stripes: Sequence[range], transaction: int) -> list[Int64Array]:
+        """Transactions of each stripe's stream."""
         counts = [self.count(rows, range(self._width), transaction) for rows in stripes]
         ends = np.cumsum([0, *counts])
-        return [np.arange(first, stop, dtype=np.int64) for first, stop in zip(ends, ends[1:], strict=False)]
+        return [np.arange(first, stop, dtype=np.int64) for first, stop in pairwise(ends)]
 
     def modifies(self, transaction: int) -> bool:
+        """Never: stripes are rounded up."""
         return False
 
     def encode_cycles(self, rows: int) -> int:
+        """Cycles of the encoder for a stripe, by share."""
         return self._share(self.stored.encode_cycles, rows * self._width)
 
     def decode_cycles(self, rows: range, columns: range) -> int:
+        """Cycles of the decoder for a window, by share."""
         return self._share(self.stored.decode_cycles, self._positions(rows, columns))
 
 

@@ -1,5 +1,6 @@
-"""The best tiling of a unit, found by trying all: of those that move the fewest bytes, or up to ``byte_slack`` more than
-that, the one that takes the least time.
+"""The best tiling of a unit, found by trying all.
+
+Of those that move the fewest bytes, or up to ``byte_slack`` more than that, it is the one that takes the least time.
 
 The candidates do not depend on the memories' sizes, so that with no slack more memory never moves more bytes.
 """
@@ -52,9 +53,7 @@ class Search:
     ``cuts`` may be shared by searches for other layouts.
     """
 
-    def __init__(
-        self, accelerator: Accelerator, device: DramDevice, layouts: Mapping[str, Layout], cuts: Cuts
-    ) -> None:
+    def __init__(self, accelerator: Accelerator, device: DramDevice, layouts: Mapping[str, Layout], cuts: Cuts) -> None:
         self._cuts = cuts
         self._accelerator = accelerator
         self._layouts = layouts
@@ -88,7 +87,7 @@ class Search:
         need, memory = max(zip(frugal.memory_bytes(), memories, strict=True), key=lambda pair: pair[0] - pair[1].bytes)
         return ActcodecError(
             f"accelerator {self._accelerator.name}",
-            f"memory {memory.name}: layer {unit.name} needs {need} bytes in its smallest tiling, bytes = {memory.bytes}",
+            f"memory {memory.name}: bytes = {memory.bytes}, but layer {unit.name} needs {need} in its smallest tiling",
         )
 
     def cost(self, tiled: Tiled) -> Cost:
@@ -149,7 +148,9 @@ class Search:
         compute = cycles * 1000 / clock.mhz
         codec = 1000 / self._accelerator.codec_mhz / tiles
         decode = codec * sum(self._decoded(tiled, tensor) for tensor in tiled.streamed())
-        encode = 0.0 if tiled.residence.output else codec * self._layouts[unit.output.name].encode_cycles(unit.output.height)
+        encode = (
+            0.0 if tiled.residence.output else codec * self._layouts[unit.output.name].encode_cycles(unit.output.height)
+        )
         into = (cost.read + cost.weights) / tiles / self._bytes_per_ns
         out = (cost.write + cost.modify) / tiles / self._bytes_per_ns
         fill, drain = max(into, decode), max(out, encode)

@@ -75,9 +75,7 @@ def unit_steps(
 
 
 class _Maker:
-    def __init__(
-        self, tiled: Tiled, layouts: Mapping[str, Layout], places: Addresses, transaction: int
-    ) -> None:
+    def __init__(self, tiled: Tiled, layouts: Mapping[str, Layout], places: Addresses, transaction: int) -> None:
         self._tiled = tiled
         self._unit = tiled.unit
         self._layouts = layouts
@@ -90,7 +88,7 @@ class _Maker:
         last = len(tiled.channel_parts) - 1
         accesses = {tensor.name: tiled.accesses(tensor) for tensor in tiled.streamed()}
         writes = self._writes()
-        steps = []
+        steps: list[Step] = []
         for number, channels in enumerate(tiled.channel_parts):
             self._made = [0] * len(self._unit.layers)
             place = 0

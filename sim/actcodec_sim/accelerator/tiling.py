@@ -97,7 +97,10 @@ class Tiled:
                 continue
             whole = tensor.height * tensor.width
             size = whole if self.tiling.hold_inputs else self.cut.window_positions(tensor)
-            if ahead and not self.tiling.hold_inputs:
+            if not self.unit.multiplies:
+                # Values are added up, or compared, as they come: two rows of them are on the chip.
+                size = min(size, 2 * tensor.width)
+            elif ahead and not self.tiling.hold_inputs:
                 size = min(whole, size + (self.cut.new_positions(tensor) if self.cut.rings else size))
             total += -(-size * tensor.channels * self.accelerator.words.activation_bits // 8)
         return total
@@ -154,4 +157,3 @@ class Tiled:
         return all(
             needed <= memory.bytes for needed, memory in zip(self.memory_bytes(), self.accelerator.memory, strict=True)
         )
-

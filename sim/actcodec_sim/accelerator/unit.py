@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from actcodec.graph import Layer, LayerGraph, Read, Tensor
 
@@ -42,6 +43,11 @@ class Unit:
         own = {tensor.name for tensor in self.inside}
         names = (read.tensor for layer in self.layers for read in layer.reads if read.tensor not in own)
         return tuple(self.graph.by_name[name] for name in dict.fromkeys(names))
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether some layer has weights."""
+        return any(layer.multiplies for layer in self.layers)
 
     @property
     def macs(self) -> int:
@@ -108,7 +114,7 @@ def _is_inverted(graph: LayerGraph, first: int, length: int) -> bool:
         return False
     if length == 3 and (layers[0].kind != "conv" or layers[0].kernel != (1, 1) or layers[0].stride != (1, 1)):
         return False
-    for number, (layer, after) in enumerate(zip(layers, layers[1:], strict=False), start=first):
+    for number, (layer, after) in enumerate(pairwise(layers), start=first):
         tensor = graph.by_name[layer.output]
         if graph.readers[layer.output] != (number + 1,) or (tensor.height, tensor.width) != (layer.height, layer.width):
             return False

@@ -3,9 +3,9 @@
 A line is a layer, and each layer reads what the one before wrote:
 ``Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,``
 
-The IFMAP of a line has its padding in it. What it is larger than the output of the line before, by less than the filter,
-is taken for padding, half of it before the first row; where it is smaller, for pooling. A line with one filter whose
-successor has the same channels is a depthwise convolution, as the published topologies write it.
+The IFMAP of a line has its padding in it. Where it is larger than the output of the line before, by less than the
+filter, the rest is taken for padding, half of it before the first row; where it is smaller, for pooling. A line with
+one filter whose successor has the same channels is a depthwise convolution, as the published topologies write it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def read_topology(source: Path) -> LayerGraph:
         text = read_bytes(source).decode()
     except UnicodeDecodeError as error:
         raise ActcodecError(source, f"is not text: {error.reason}") from error
-    rows = [(number, row) for number, row in enumerate(csv.reader(io.StringIO(text)), start=1) if any(map(str.strip, row))]
+    rows = [
+        (number, row) for number, row in enumerate(csv.reader(io.StringIO(text)), start=1) if any(map(str.strip, row))
+    ]
     if not rows or [part.strip().lower() for part in rows[0][1][1:8]] != [name.lower() for name in _COLUMNS]:
         raise ActcodecError(source, f"line 1: expected the columns Layer name, {', '.join(_COLUMNS)}")
     lines = [_line(f"line {number}", source, row) for number, row in rows[1:]]

@@ -82,11 +82,7 @@ def stored_groups(traced: fx.GraphModule) -> list[Group]:
     Groups that end in the network's output, or that it does not depend on, are left out.
     Raises ActcodecError for a convolution that is no Conv2d module: its output would go uncoded unnoticed.
     """
-    return [
-        group
-        for group in fused_groups(traced)
-        if any(user.op != "output" for user in data_users(group.nodes[-1]))
-    ]
+    return [group for group in fused_groups(traced) if any(user.op != "output" for user in data_users(group.nodes[-1]))]
 
 
 def fused_groups(traced: fx.GraphModule) -> list[Group]:

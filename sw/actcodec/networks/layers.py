@@ -28,13 +28,16 @@ _ADAPTIVE_FUNCTIONS = (functional.adaptive_avg_pool2d, functional.adaptive_max_p
 _ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
+_HERE = Axis()
+
+
 @dataclass(frozen=True)
 class _View:
     """What a node holds: some positions of a tensor, the windows being those of one row and column of the node."""
 
     tensor: str
-    rows: Axis = Axis()
-    columns: Axis = Axis()
+    rows: Axis = _HERE
+    columns: Axis = _HERE
     flat: bool = False
     """All positions at once, as a vector."""
 
@@ -113,7 +116,9 @@ class _Builder:
                 reads.append((view, "operand", *_windows(module.kernel_size, module.stride, *_pads(module))))
                 continue
             if (window := self._pooling(node)) is not None:
-                reads = [(view, role, rows.then(window[0]), columns.then(window[1])) for view, role, rows, columns in reads]
+                reads = [
+                    (view, role, rows.then(window[0]), columns.then(window[1])) for view, role, rows, columns in reads
+                ]
             # An operand that is no group's own is a shortcut.
             reads += [(self._views[source], "shortcut", Axis(), Axis()) for source in self._sources(node)]
             fused.append(self._label(node))
