@@ -33,6 +33,7 @@ class Cut:
         self.rings = keep_halo and len(self.column_parts) == 1
         self._windows: dict[str, list[Access]] = {}
         self._accesses: dict[tuple[str, bool], list[Access]] = {}
+        self._positions: dict[str, tuple[int, int]] = {}
 
     def windows(self, tensor: Tensor) -> list[Access]:
         """What each tile needs of an input, tile by tile."""
@@ -61,13 +62,12 @@ class Cut:
                 held = rows[-1:] if rows else held
         return found
 
-    def window_positions(self, tensor: Tensor) -> int:
-        """Positions of the largest window."""
-        return max(len(a.rows) * len(a.columns) for a in self.windows(tensor))
-
-    def new_positions(self, tensor: Tensor) -> int:
-        """Positions of the largest part of a window that the one before does not have."""
-        return max((len(a.rows) * len(a.columns) for a in self.accesses(tensor, False)[1:]), default=0)
+    def positions(self, tensor: Tensor) -> tuple[int, int]:
+        """Positions of the largest window, and of the largest part of one that the window before does not have."""
+        if tensor.name not in self._positions:
+            new = self.accesses(tensor, False)[1:]
+            self._positions[tensor.name] = _largest(self.windows(tensor)), _largest(new)
+        return self._positions[tensor.name]
 
     @cached_property
     def inside_rows(self) -> tuple[int, ...]:
@@ -94,6 +94,10 @@ class Cuts:
 def parts(size: int, part: int) -> tuple[range, ...]:
     """0…size − 1 in pieces of ``part``, the last one smaller."""
     return tuple(range(first, min(size, first + part)) for first in range(0, size, part))
+
+
+def _largest(accesses: list[Access]) -> int:
+    return max((len(access.rows) * len(access.columns) for access in accesses), default=0)
 
 
 def _from(rows: range, first: int) -> range:

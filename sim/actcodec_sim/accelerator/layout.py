@@ -351,4 +351,4 @@ def _touched(firsts: Sequence[Int64Array], stops: Sequence[Int64Array], transact
     ends = np.cumsum(counts)
     numbers = np.arange(int(ends[-1]), dtype=np.int64) - np.repeat(ends - counts, counts) + np.repeat(low, counts)
     # Rows of a narrow window may share transactions, and planes meet inside one.
-    return np.unique(numbers) if len(counts) > 1 else numbers
+    return numbers if (low[1:] >= high[:-1]).all() else np.unique(numbers)

@@ -65,11 +65,13 @@ class Search:
         """The best tiling that fits, None where there is none."""
         least = self._least(unit, residence)
         found: list[tuple[Cost, Tiled]] = []
+        done = False
         for tiled in self._candidates(unit, residence):
-            if len(tiled.cut.column_parts) > 1 and any(cost.bytes == least for cost, _ in found):
+            if done and len(tiled.cut.column_parts) > 1:
                 break
             if tiled.fits:
                 found.append((self.cost(tiled), tiled))
+                done = done or found[-1][0].bytes == least
         if not found:
             return None
         limit = min(cost.bytes for cost, _ in found) * (1 + self._accelerator.schedule.byte_slack)

@@ -96,12 +96,13 @@ class Tiled:
             if tensor.name in self.residence.kept:
                 continue
             whole = tensor.height * tensor.width
-            size = whole if self.tiling.hold_inputs else self.cut.window_positions(tensor)
+            window, new = self.cut.positions(tensor)
+            size = whole if self.tiling.hold_inputs else window
             if not self.unit.multiplies:
                 # Values are added up, or compared, as they come: two rows of them are on the chip.
                 size = min(size, 2 * tensor.width)
             elif ahead and not self.tiling.hold_inputs:
-                size = min(whole, size + (self.cut.new_positions(tensor) if self.cut.rings else size))
+                size = min(whole, size + (new if self.cut.rings else size))
             total += -(-size * tensor.channels * self.accelerator.words.activation_bits // 8)
         return total
 

@@ -17,7 +17,7 @@ class Unit:
     first: int
     stop: int
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers, in order."""
         return self.graph.layers[self.first : self.stop]

@@ -134,7 +134,7 @@ def print_report(report: AcceleratorReport) -> None:
     accelerator, device = report.accelerator, report.device
     for run in report.runs:
         print_table(
-            f"{run.codec}: {report.network} on {accelerator.name}, {device.name}; bytes; ridge {report.ridge:.1f} MACs/B",
+            f"{run.codec}: {report.network} on {accelerator.name}, {device.name}; bytes; ridge {report.ridge:.1f}",
             "unit|bound|cycles|use %|read|write|other|weights|tables|reread|MACs/B|tile|staging",
             [
                 (
