@@ -284,6 +284,23 @@ def test_total_of_the_sites_is_that_of_the_plain_traffic_model(ddr4):
         assert report.run(name).bytes.activations == moved
 
 
+def test_partial_transaction_of_an_output_is_counted_with_its_tensor(ddr4):
+    builder = GraphBuilder((16, 8, 8))
+    builder.conv("a", "input", 3)
+    builder.conv("b", "a", 1, kernel=1, stride=2)
+    a, b = run(builder.graph(), accelerator(), ddr4).units
+    assert (a.bytes.activations_write, a.bytes.modify, a.bytes.others_read) == (3 * 64, 0, 1024)
+    # 16 bytes of no site: a transaction is read and written.
+    assert (b.bytes.others_write, b.bytes.others_read, b.bytes.modify) == (64, 64, 0)
+
+
+def test_site_that_stores_nothing_moves_nothing(ddr4):
+    site = synthetic_site(np.random.default_rng(1), CodecParams(), "a", (8, 8, 16), max_width=0)
+    found = run(residual(), accelerator(), ddr4, a=RowLayout.coded(site))
+    assert found.units[0].bytes.activations == 0
+    assert found.units[1].bytes.activations_read == 0
+
+
 # --- for all
 
 

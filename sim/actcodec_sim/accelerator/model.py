@@ -133,7 +133,8 @@ def _counted(steps: Sequence[Step], transaction: int) -> UnitBytes:
         for transfer in step.writes:
             written = int(transfer.is_write.sum())
             counts[f"{transfer.purpose}_write"] += written * transaction
-            counts["modify"] += (len(transfer.address) - written) * transaction
+            modified = "modify" if transfer.purpose == "activations" else "others_read"
+            counts[modified] += (len(transfer.address) - written) * transaction
     return UnitBytes(**counts)
 
 

@@ -20,7 +20,8 @@ class UnitBytes:
     """Bytes that a unit moves, counted from its transactions.
 
     ``activations`` are tensors of sites, ``others`` tensors without one (the network's input and output, pooled
-    tensors), which are never coded; ``modify`` are the reads before partial writes.
+    tensors), which are never coded; ``modify`` are the reads before partial writes of sites, those of others are in
+    ``others_read``.
     """
 
     activations_read: int = 0
@@ -33,7 +34,7 @@ class UnitBytes:
 
     @property
     def activations(self) -> int:
-        """Bytes of sites: reads, writes, and reads before partial writes of any tensor."""
+        """Bytes of sites: reads, writes, and reads before partial writes."""
         return self.activations_read + self.activations_write + self.modify
 
     @property
@@ -55,7 +56,7 @@ class UnitResult:
 
     ``compute_cycles`` are the array's alone, ``cycles`` of its clock the whole; ``memory_bytes`` what each memory has
     to hold, ``staging_bytes`` the part of it that waits for the encoder; ``resident`` names tensors that are on the
-    chip as a whole, ``tile_reads`` counts the transactions beyond reading every input once.
+    chip as a whole, ``reread_bytes`` are those of reads beyond every input and weight once.
     """
 
     name: str
