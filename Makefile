@@ -107,8 +107,8 @@ coverage: setup  ## co-simulate what closes functional coverage: build/coverage.
 	$(BIN)/python benchmarks/functional_coverage.py --cache $(BUILD)/cache --out $(BUILD)/coverage.json
 
 .PHONY: traffic
-traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram)
-	$(RUN) traffic --tables $(TABLES) --device $(DEVICE)
+traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram) [ACCELERATOR=edge-npu-16x16]
+	$(RUN) traffic --tables $(TABLES) --device $(DEVICE) $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
 
 .PHONY: report
 report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations and a sweep found

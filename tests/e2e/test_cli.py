@@ -14,7 +14,7 @@ from e2e.conftest import Cli
 
 VERBS = (
     *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
-    *("rtl", "vectors", "cosim", "coverage", "traffic", "report", "compare", "dram", "demo"),
+    *("rtl", "vectors", "cosim", "coverage", "graph", "traffic", "report", "compare", "dram", "demo"),
 )
 
 
@@ -171,6 +171,16 @@ def test_traffic_and_report(cli: Cli, mnist_tables: Path, tmp_path: Path) -> Non
     assert cli("report", "--tables", mnist_tables, "--eval", evaluation, "--out", page).returncode == 0
     assert "20 test images" in (page / "index.html").read_text()
     _refused(cli("report", "--tables", mnist_tables, "--sweep", written, "--out", page), "traffic.json", "network")
+
+
+def test_traffic_on_an_accelerator(cli: Cli, mnist_tables: Path, tmp_path: Path) -> None:
+    graph = tmp_path / "graph.json"
+    written = cli("graph", "--model", "mnist-resnet12", "--out", graph, "--json")
+    assert json.loads(written.stdout)["macs"] == load_tables(mnist_tables).provenance.network_macs
+    edge = ("traffic", "--tables", mnist_tables, "--accelerator", "edge-npu-16x16", "--json")
+    report = json.loads(cli(*edge).stdout)
+    assert [codec["codec"] for codec in report["codecs"]] == ["raw8", "actcodec"]
+    assert json.loads(cli(*edge, "--graph", graph).stdout)["codecs"] == report["codecs"]
 
 
 def test_dram_replays_a_trace(cli: Cli, tmp_path: Path) -> None:

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
+from actcodec.cli.accelerator import (
+    AcceleratorOption,
+    GraphOption,
+    PlanByOption,
+    TopologyOption,
+    print_report,
+    run_on_accelerator,
+)
 from actcodec.cli.options import DeviceOption, JsonOption, TablesOption, print_json, print_table
+from actcodec.errors import ActcodecError
 
 
 def register(app: typer.Typer) -> None:
@@ -21,15 +30,41 @@ def register(app: typer.Typer) -> None:
 
 
 def traffic(
-    tables: TablesOption,
+    tables: Annotated[
+        Path | None,
+        typer.Option("--tables", help="Directory of tables; with --accelerator and layers, raw bytes only without."),
+    ] = None,
     device: DeviceOption = "DDR4-2400",
     emit_trace: Annotated[
         Path | None,
         typer.Option("--emit-trace", help="Directory for the requests as traces for DRAMsim3 and Ramulator 2."),
     ] = None,
+    accelerator: AcceleratorOption = None,
+    graph: GraphOption = None,
+    topology: TopologyOption = None,
+    plan_by: PlanByOption = "codec",
+    reload_tables: Annotated[
+        bool, typer.Option("--reload-tables", help="On an accelerator: load the codec's tables for every layer.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Memory accesses of one frame, raw 8-bit and coded: bytes, cycles, row hits, energy."""
+    """Memory accesses of one frame, raw 8-bit and coded: bytes, cycles, row hits, energy.
+
+    With --accelerator: of its tiles, with weights, and what bounds each layer.
+    """
+    if accelerator is not None:
+        if emit_trace is not None:
+            raise ActcodecError("traffic", "--emit-trace is for a frame without an accelerator")
+        found = run_on_accelerator(accelerator, device, tables, graph, topology, plan_by, reload_tables)
+        if json_output:
+            print_json(found.to_json())
+        else:
+            print_report(found)
+        return
+    if graph is not None or topology is not None or reload_tables or plan_by != "codec":
+        raise ActcodecError("traffic", "--graph, --topology, --plan-by and --reload-tables need --accelerator")
+    if tables is None:
+        raise ActcodecError("traffic", "give --tables")
     from actcodec.tables import load_tables
     from actcodec_sim.traffic import run_traffic, write_frame_traces
 

@@ -82,14 +82,17 @@ def stored_groups(traced: fx.GraphModule) -> list[Group]:
     Groups that end in the network's output, or that it does not depend on, are left out.
     Raises ActcodecError for a convolution that is no Conv2d module: its output would go uncoded unnoticed.
     """
-    order = _last_convolution(traced)
-    live = _live(traced)
+    return [group for group in fused_groups(traced) if any(user.op != "output" for user in data_users(group.nodes[-1]))]
+
+
+def fused_groups(traced: fx.GraphModule) -> list[Group]:
+    """Return all groups that the network's output depends on, in the order of their convolutions.
+
+    Raises ActcodecError as `stored_groups` does.
+    """
+    order, live = _last_convolution(traced), live_nodes(traced)
     groups = [_grow(traced, node, order) for node in traced.graph.nodes if _is_convolution(traced, node)]
-    return [
-        group
-        for group in groups
-        if group.nodes[-1] in live and any(user.op != "output" for user in data_users(group.nodes[-1]))
-    ]
+    return [group for group in groups if group.nodes[-1] in live]
 
 
 def _is_convolution(traced: fx.GraphModule, node: fx.Node) -> bool:
@@ -102,7 +105,7 @@ def _is_convolution(traced: fx.GraphModule, node: fx.Node) -> bool:
     return isinstance(module, nn.Conv2d)
 
 
-def _live(traced: fx.GraphModule) -> set[fx.Node]:
+def live_nodes(traced: fx.GraphModule) -> set[fx.Node]:
     """Return the nodes that the network's output depends on."""
     live: set[fx.Node] = set()
     pending = [node for node in traced.graph.nodes if node.op == "output"]

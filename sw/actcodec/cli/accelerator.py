@@ -1,0 +1,200 @@
+"""Verb of layer graphs: graph; and the traffic of a network on an accelerator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from actcodec.cli.options import DatasetOption, JsonOption, print_json, print_table
+from actcodec.errors import ActcodecError
+
+if TYPE_CHECKING:
+    from actcodec.graph import LayerGraph
+    from actcodec.tables import Tables
+    from actcodec_sim.accelerator import AcceleratorReport
+
+AcceleratorOption = Annotated[
+    str | None,
+    typer.Option("--accelerator", help="Run on this accelerator: a name in configs/accelerator or a TOML file."),
+]
+GraphOption = Annotated[
+    Path | None,
+    typer.Option("--graph", help="Layers, as `actcodec graph` writes them; default: those of the tables' network."),
+]
+TopologyOption = Annotated[
+    Path | None, typer.Option("--topology", help="Layers as a SCALE-Sim topology CSV, instead of a network.")
+]
+PlanByOption = Annotated[
+    Literal["codec", "raw8"],
+    typer.Option("--plan-by", help="Whose bytes choose the tilings: each codec's own, or raw8's for all."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the command line."""
+    app.command(epilog="**Example**: `actcodec graph --model cifar10-mobilenetv2-w0.5 --out build/mobilenetv2.json`")(
+        graph
+    )
+
+
+def graph(
+    out: Annotated[Path, typer.Option("--out", help="JSON file of the layers.")],
+    model: Annotated[str | None, typer.Option("--model", help="Network, by name or package.module:factory.")] = None,
+    topology: TopologyOption = None,
+    dataset: DatasetOption = None,
+    input_shape: Annotated[
+        str | None, typer.Option("--input", help="Shape of an image, CxHxW; default: the data set's.")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Write a network's layers: operands, shortcuts, windows, MACs, weights, what is fused. No weights are needed."""
+    from actcodec.graph import read_topology, write_graph
+
+    if (model is None) == (topology is None):
+        raise ActcodecError("graph", "give either --model or --topology")
+    if topology is not None:
+        found = read_topology(topology)
+    else:
+        assert model is not None
+        found = _traced(model, dataset, _shape(input_shape))
+    write_graph(out, found)
+    if json_output:
+        print_json({"file": str(out), "layers": len(found.layers), "macs": found.macs, "weights": found.weight_bytes})
+        return
+    print_table(
+        f"{found.network}: {len(found.layers)} layers, {found.macs} MACs, {found.weight_bytes} weights",
+        "layer|kind|reads|C×H×W|kernel|stride|MACs|weights|fused",
+        [
+            (
+                layer.name,
+                layer.kind,
+                " ".join(("+" if read.role == "shortcut" else "") + read.tensor for read in layer.reads),
+                "×".join(str(side) for side in (tensor.channels, tensor.height, tensor.width)),
+                "×".join(map(str, layer.kernel)),
+                "×".join(map(str, layer.stride)),
+                layer.macs,
+                layer.weight_bytes,
+                " ".join(layer.fused),
+            )
+            for layer in found.layers
+            for tensor in [found.by_name[layer.output]]
+        ],
+    )
+
+
+def run_on_accelerator(
+    accelerator: str,
+    device: str,
+    tables: Path | None,
+    graph_file: Path | None,
+    topology: Path | None,
+    plan_by: Literal["codec", "raw8"],
+    reload_tables: bool,
+) -> AcceleratorReport:
+    """The report of raw bytes and of the tables, where some are given, on an accelerator.
+
+    Raises ActcodecError where there are no layers, or something does not fit.
+    """
+    from actcodec.graph import read_graph, read_topology
+    from actcodec.tables import digest_of, load_tables
+    from actcodec_sim.accelerator import Layout, RowLayout, load_accelerator, simulate_accelerator
+    from actcodec_sim.dram import load_device
+
+    chosen, memory = load_accelerator(accelerator), load_device(device)
+    loaded = None if tables is None else load_tables(tables)
+    if graph_file is not None and topology is not None:
+        raise ActcodecError("traffic", "give either --graph or --topology")
+    if graph_file is not None:
+        layers = read_graph(graph_file)
+    elif topology is not None:
+        layers = read_topology(topology)
+    else:
+        layers = _of_tables(loaded)
+    codecs: dict[str, dict[str, Layout]] = {}
+    provenance: dict[str, str] = {}
+    if loaded is not None:
+        codecs["actcodec"] = {site.info.name: RowLayout.coded(site) for site in loaded.sites}
+        provenance = {name: str(value) for name, value in loaded.provenance.model_dump().items()}
+        provenance["tables_digest"] = digest_of(loaded)
+    return simulate_accelerator(
+        layers,
+        chosen,
+        memory,
+        codecs,
+        plan_by=plan_by,
+        load_tables=reload_tables or (loaded is not None and loaded.residency == "reloaded"),
+        provenance=provenance,
+    )
+
+
+def print_report(report: AcceleratorReport) -> None:
+    """Every codec's units and sums as tables."""
+    accelerator, device = report.accelerator, report.device
+    for run in report.runs:
+        print_table(
+            f"{run.codec}: {report.network} on {accelerator.name}, {device.name}; bytes; ridge {report.ridge:.1f}",
+            "unit|bound|cycles|use %|read|write|other|weights|tables|reread|MACs/B|tile|staging",
+            [
+                (
+                    unit.name if len(unit.layers) == 1 else f"{unit.layers[0]} … {unit.layers[-1]}",
+                    unit.bound,
+                    unit.cycles,
+                    f"{100 * unit.utilization:.1f}",
+                    unit.bytes.activations_read + unit.bytes.modify,
+                    unit.bytes.activations_write,
+                    unit.bytes.others_read + unit.bytes.others_write,
+                    unit.bytes.weights,
+                    unit.bytes.tables,
+                    unit.reread_bytes,
+                    f"{unit.intensity:.1f}",
+                    f"{unit.tiling.rows}×{unit.tiling.columns}×{unit.tiling.channels}",
+                    unit.staging_bytes,
+                )
+                for unit in run.units
+            ],
+        )
+    print_table(
+        "one frame, bytes and time; shares of the time by what bounds the units",
+        "codec|ms|cycles|use %|sites|other|weights|tables|staging|DRAM µJ|compute %|memory %|decoder %|encoder %",
+        [
+            (
+                run.codec,
+                run.nanoseconds / 1e6,
+                run.cycles,
+                f"{100 * run.utilization:.1f}",
+                run.bytes.activations,
+                run.bytes.others_read + run.bytes.others_write,
+                run.bytes.weights,
+                run.bytes.tables,
+                run.staging_bytes,
+                f"{run.energy_pj / 1e6:.1f}",
+                *(f"{100 * share:.0f}" for share in run.bounds().values()),
+            )
+            for run in report.runs
+        ],
+    )
+
+
+def _of_tables(tables: Tables | None) -> LayerGraph:
+    if tables is None:
+        raise ActcodecError("traffic", "give --tables, --graph or --topology")
+    return _traced(tables.provenance.network, tables.provenance.dataset, None)
+
+
+def _traced(model: str, dataset: str | None, shape: tuple[int, int, int] | None) -> LayerGraph:
+    from actcodec.networks import network_spec
+    from actcodec.networks.layers import layer_graph
+
+    spec = network_spec(model, dataset)
+    return layer_graph(model, spec.build(), shape or spec.input_shape)
+
+
+def _shape(text: str | None) -> tuple[int, int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 65536 for part in parts):
+        raise ActcodecError("graph", f"--input {text!r} is not CxHxW")
+    return int(parts[0]), int(parts[1]), int(parts[2])
