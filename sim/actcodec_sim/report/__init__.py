@@ -1,8 +1,18 @@
 """Traffic reports as CSV, JSON and a self-contained HTML page."""
 
+from actcodec_sim.report.codec_table import codec_rows, codecs_csv
 from actcodec_sim.report.cosim import CosimRow, cosim_rows, load_cosim_rows
 from actcodec_sim.report.csv_table import traffic_csv
 from actcodec_sim.report.page import html_page
 from actcodec_sim.report.write import write_report
 
-__all__ = ["CosimRow", "cosim_rows", "html_page", "load_cosim_rows", "traffic_csv", "write_report"]
+__all__ = [
+    "CosimRow",
+    "codec_rows",
+    "codecs_csv",
+    "cosim_rows",
+    "html_page",
+    "load_cosim_rows",
+    "traffic_csv",
+    "write_report",
+]

@@ -1,4 +1,4 @@
-"""Verbs of the memory traffic: traffic, report, dram."""
+"""Verbs of the memory traffic: traffic, report, dram; measuring codecs for them is `actcodec.cli.codecs`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,42 @@ def register(app: typer.Typer) -> None:
 
 
 def traffic(
-    tables: TablesOption,
+    tables: Annotated[
+        Path | None, typer.Option("--tables", help="Directory of tables: raw 8-bit and coded by them.")
+    ] = None,
+    codecs: Annotated[
+        Path | None, typer.Option("--codecs", help="Codecs to compare, as `actcodec measure` writes them.")
+    ] = None,
     device: DeviceOption = "DDR4-2400",
+    energy: Annotated[
+        str, typer.Option("--energy", help="Energy of the codecs: a name in configs/energy or a TOML file.")
+    ] = "45nm",
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the table, one line a codec, as CSV.")] = None,
     emit_trace: Annotated[
         Path | None,
         typer.Option("--emit-trace", help="Directory for the requests as traces for DRAMsim3 and Ramulator 2."),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Memory accesses of one frame, raw 8-bit and coded: bytes, cycles, row hits, energy."""
+    """Memory accesses of one frame, raw 8-bit and coded: bytes, cycles, row hits, energy.
+
+    With --tables two codecs; with --codecs all that were measured, and the energy that is left of what they save.
+    """
+    from actcodec.cli.codecs import side_by_side
+    from actcodec.errors import ActcodecError
     from actcodec.tables import load_tables
     from actcodec_sim.traffic import run_traffic, write_frame_traces
 
+    if (tables is None) == (codecs is None):
+        raise ActcodecError("traffic", "needs either --tables or --codecs")
+    if codecs is not None:
+        if emit_trace is not None:
+            raise ActcodecError("traffic", "--emit-trace goes with --tables")
+        side_by_side(codecs, device, energy, csv, json_output)
+        return
+    assert tables is not None, "one of the two is given"
+    if csv is not None:
+        raise ActcodecError("traffic", "--csv goes with --codecs; `actcodec report` writes the table of the sites")
     loaded = load_tables(tables)
     result = run_traffic(loaded, device)
     if emit_trace is not None:

@@ -5,6 +5,24 @@
 
 from __future__ import annotations
 
-from actcodec.codecs.store import Activity, CodecSizes, CodecStore, SiteShape, StoredSize, load_codecs, save_codecs
+from actcodec.codecs.store import (
+    IDLE,
+    Activity,
+    CodecSizes,
+    CodecStore,
+    SiteShape,
+    StoredSize,
+    load_codecs,
+    save_codecs,
+)
 
-__all__ = ["Activity", "CodecSizes", "CodecStore", "SiteShape", "StoredSize", "load_codecs", "save_codecs"]
+__all__ = [
+    "IDLE",
+    "Activity",
+    "CodecSizes",
+    "CodecStore",
+    "SiteShape",
+    "StoredSize",
+    "load_codecs",
+    "save_codecs",
+]

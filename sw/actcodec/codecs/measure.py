@@ -26,7 +26,7 @@ from torch import Tensor
 
 from actcodec.activations import SiteTap, site_taps
 from actcodec.codecs.rates import RATES, Rate
-from actcodec.codecs.store import Activity, CodecSizes, CodecStore, SiteShape, StoredSize
+from actcodec.codecs.store import IDLE, Activity, CodecSizes, CodecStore, SiteShape, StoredSize
 from actcodec.data import Dataset, split_training
 from actcodec.errors import ActcodecError
 from actcodec.evaluate import float_logits
@@ -175,7 +175,7 @@ class _Measuring:
 
     def raw(self, bits: int) -> CodecSizes:
         """Values of ``bits`` bits; only those of 8 bits are what the network was run with."""
-        idle = {"encode": Activity(), "decode": Activity()}
+        idle = {"encode": IDLE, "decode": IDLE}
         sites = tuple(
             _fixed(bits * site.values, _Work(site.values, RATES["wiring"])).model_copy(update=idle)
             for site in self.plain.sites

@@ -30,6 +30,10 @@ class Activity(_Part):
     """Bits that enter and leave the coder: those of the 8-bit values and those of the stream."""
 
 
+IDLE = Activity()
+"""No work at all."""
+
+
 class SiteShape(_Part):
     """A stored tensor: C×H×W values, read ``readers`` times; ``macs`` of the convolution that makes it."""
 
@@ -62,8 +66,8 @@ class StoredSize(_Part):
     table_bytes: int = Field(default=0, ge=0)
     encode_cycles: int = Field(default=0, ge=0)
     decode_cycles: int = Field(default=0, ge=0)
-    encode: Activity = Activity()
-    decode: Activity = Activity()
+    encode: Activity = IDLE
+    decode: Activity = IDLE
 
     @model_validator(mode="after")
     def _check(self) -> Self:
