@@ -119,11 +119,13 @@ def test_the_command_line_measures_and_compares(cli, mnist_tables: Path, tmp_pat
     )
     assert made.returncode == 0, made.stderr
     assert "raw16" in made.stdout and load_codecs(out).images == 2
+    added = cli("measure", "--model", "mnist-resnet12", "--codecs", "raw32", "--images", 2, "--out", out, "--add")
+    assert added.returncode == 0, added.stderr
     printed = cli("traffic", "--codecs", out, "--csv", table)
     assert printed.returncode == 0, printed.stderr
     assert "net, batch 16" in printed.stdout and "own multiplications" in printed.stdout
     rows = {row["codec"]: row for row in csv.DictReader(table.read_text().splitlines())}
-    assert list(rows) == ["raw8", "raw16", "actcodec"] and float(rows["raw8"]["net_pj_1"]) == 0
+    assert list(rows) == ["raw8", "raw16", "actcodec", "raw32"] and float(rows["raw8"]["net_pj_1"]) == 0
     answer = json.loads(cli("traffic", "--codecs", out, "--energy", "45nm-analytic", "--json").stdout)
     assert answer["energy"]["constants"]["name"] == "45nm-analytic"
     # The same tables by themselves move the same bytes.

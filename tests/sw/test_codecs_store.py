@@ -49,6 +49,16 @@ def test_a_store_comes_back_as_it_was_written(tmp_path: Path) -> None:
         back.codec("z")
 
 
+def test_stores_of_the_same_images_are_joined() -> None:
+    first = store()
+    more = first.model_copy(update={"codecs": (CodecSizes(name="y", method="again", sites=(size(), size())),)})
+    joined = first.joined(more.model_copy(update={"tables_digest": "d"}))
+    assert [(c.name, c.method) for c in joined.codecs] == [("x", "by hand"), ("y", "again")]
+    assert joined.tables_digest == "d" and joined.joined(first).tables_digest == "d"
+    with pytest.raises(ActcodecError, match="images of the two measurements differ"):
+        first.joined(more.model_copy(update={"images": 5}))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [

@@ -40,6 +40,9 @@ def measure(
     target_bits: Annotated[
         float | None, typer.Option("--target-bits", help="Of transform coding; default that of the tables, or 4.")
     ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep the codecs that --out already holds, of the same images.")
+    ] = False,
     calibration_images: Annotated[
         int | None, typer.Option("--calibration-images", min=1, help="Default as the recipes say.")
     ] = None,
@@ -53,7 +56,7 @@ def measure(
 
     Rivals are calibrated on the network as it was before weights were trained with the tables.
     """
-    from actcodec.codecs import save_codecs
+    from actcodec.codecs import load_codecs, save_codecs
     from actcodec.codecs.measure import Ours, measure_codecs
     from actcodec.data import load_dataset
     from actcodec.errors import ActcodecError
@@ -79,6 +82,8 @@ def measure(
         calibration_images=calibration_images,
         report=note,
     )
+    if add and out.exists():
+        store = load_codecs(out).joined(store)
     save_codecs(store, out)
     rows = [
         (

@@ -124,6 +124,18 @@ class CodecStore(_Part):
         """Activations of one image over all sites."""
         return sum(site.values for site in self.sites)
 
+    def joined(self, other: Self) -> Self:
+        """This store with the codecs of ``other``, measured on the same images; those of the same name replace its own.
+
+        Raises ActcodecError naming what differs between the two.
+        """
+        for field in ("network", "dataset", "images", "correct", "network_macs", "checkpoint_sha256", "sites"):
+            if getattr(self, field) != getattr(other, field):
+                raise ActcodecError("codecs", f"{field} of the two measurements differ")
+        codecs = {codec.name: codec for codec in (*self.codecs, *other.codecs)}
+        digest = other.tables_digest or self.tables_digest
+        return self.model_copy(update={"codecs": tuple(codecs.values()), "tables_digest": digest})
+
     def codec(self, name: str) -> CodecSizes:
         """The codec called ``name``; ActcodecError lists the known ones where there is none."""
         for codec in self.codecs:
