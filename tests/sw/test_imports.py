@@ -3,7 +3,15 @@ import sys
 
 import pytest
 
-MODULES = ["actcodec", "actcodec.tables", "actcodec.golden", "actcodec_rtl", "actcodec_sim"]
+MODULES = [
+    "actcodec",
+    "actcodec.codecs",
+    "actcodec.tables",
+    "actcodec.golden",
+    "actcodec_rtl",
+    "actcodec_sim",
+    "actcodec_sim.traffic",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)
