@@ -38,7 +38,7 @@ class Case:
 
 CASES = {
     "resnet20": Case("cifar10-resnet20", RESULTS / "tables" / "resnet20-p1q-2.5", 64, 128),
-    "mobilenetv2": Case("imagenet-mobilenetv2", RESULTS / "tables" / "mobilenetv2-waterfill-4", 16, 8),
+    "mobilenetv2": Case("imagenet-mobilenetv2", RESULTS / "codec_tables" / "mobilenetv2-waterfill-4", 16, 8),
 }
 
 

@@ -22,11 +22,13 @@ from actcodec.golden import SiteCodec
 from actcodec.learn.quantize8 import ActivationRange
 from actcodec.networks import load_network, sited_network
 from actcodec.params import load_params
+from actcodec.tables import digest_of, load_tables
 from actcodec.tables.synthetic import synthetic_site
 from actcodec_sim.dram import load_device
 from actcodec_sim.traffic import TrafficReport, run_codecs
 from support.learning import network, quick_plan, training
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 IMAGES = 3
 TRANSACTION = 64
 
@@ -138,6 +140,25 @@ def test_the_command_line_measures_and_compares(cli, mnist_tables: Path, tmp_pat
     ):
         refused = cli("traffic", *wrong)
         assert refused.returncode == 2 and problem in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("network", "folder"),
+    [("resnet20", "tables/resnet20-p1q-2.5"), ("mobilenetv2", "codec_tables/mobilenetv2-waterfill-4")],
+)
+def test_kept_results_are_of_the_kept_tables(network: str, folder: str):
+    tables = load_tables(RESULTS / folder)
+    path = RESULTS / f"codecs_{network}.json"
+    if not path.exists():
+        pytest.skip("not measured yet")
+    result = json.loads(path.read_text())
+    row = next(row for row in result["codecs"] if row["codec"] == "actcodec")
+    assert result["tables_digest"] == digest_of(tables)
+    assert row["bpv_stream"] == tables.bpv_stream
+    device = load_device(result["device"])
+    moved = sum(site.sizes(device.transaction_bytes).transaction_bytes for site in tables.sites)
+    assert row["write_bytes"] + row["modify_bytes"] == moved
+    assert result["traffic_seconds"] < 60
 
 
 def imagenet_present() -> bool:
