@@ -321,6 +321,39 @@ def coverage_holes() -> str:
     return _markdown("direction|hole", rows or [["none", ""]])
 
 
+def codecs(network: str) -> str:
+    """Codecs side by side on ``network``: bytes of a frame, time, energy and net."""
+    result = _load(f"codecs_{network}")
+    rows = []
+    for row in result["codecs"]:
+        split = ("payload", "padding", "header", "rounding", "modify", "table")
+        right = "" if row["correct"] is None else str(row["correct"])
+        rows.append(
+            [
+                f"`{row['codec']}`",
+                f"{row['bpv_stream']:.2f}",
+                *(f"{row[f'{part}_bytes'] / 1000:.1f}" for part in split),
+                f"{row['ratio_8_bit_1']:.2f} / {row['ratio_8_bit_16']:.2f}",
+                f"{row['cycles_1'] / 1000:.0f}",
+                f"{row['row_hits'] / row['requests']:.1%}",
+                *(f"{row[name] / 1e6:.1f}" for name in ("memory_pj_16", "codec_pj_16", "net_pj_1", "net_pj_16")),
+                f"{row['net_pj_16 45nm-analytic'] / 1e6:.1f}",
+                right,
+            ]
+        )
+    header = (
+        "codec|bits/value|payload kB|padding|header|rounding|RMW|tables|vs 8 bit, batch 1 / 16|kcycles|row hits|"
+        "memory µJ, 16|codec µJ, 16|net µJ, 1|net µJ, 16|net µJ, 16, analytic|"
+        f"right of {result['images']}"
+    )
+    return _markdown(header, rows)
+
+
+def _codecs() -> dict[str, Callable[[], str]]:
+    names = (path.stem.removeprefix("codecs_") for path in sorted(RESULTS.glob("codecs_*.json")))
+    return {f"codecs_{name}": functools.partial(codecs, name) for name in names}
+
+
 def _synth_splits() -> dict[str, Callable[[], str]]:
     return {
         f"synth_blocks:{path.parent.name}": functools.partial(synth_blocks, path.parent.name)
@@ -342,6 +375,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "coverage": coverage,
     "coverage_holes": coverage_holes,
     **_projections(),
+    **_codecs(),
     **_synth_splits(),
 }
 DOCUMENTS = (
@@ -352,6 +386,7 @@ DOCUMENTS = (
     ROOT / "docs" / "synth.md",
     ROOT / "docs" / "formal.md",
     ROOT / "docs" / "coverage.md",
+    ROOT / "docs" / "traffic.md",
 )
 
 

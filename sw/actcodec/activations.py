@@ -62,6 +62,8 @@ class SiteTap:
         self._codec = SiteCodec(table) if coded else None
         self.stored: Input | None = None
         """What the encoder got for the last batch that reached the site, (N, H, W, ·); only where coded."""
+        self.streams: NDArray[np.uint8] | None = None
+        """The streams that it made of it, (N, bytes)."""
         self.decoded: NDArray[np.uint8] | None = None
         """What the decoder gave back for it."""
 
@@ -70,7 +72,8 @@ class SiteTap:
         if self._codec is None:
             return self._range.dequantize(self._range.quantize(activation))
         self.stored = self._input(activation)
-        self.decoded = self._codec.decode(self._codec.encode(self.stored))
+        self.streams = self._codec.encode(self.stored)
+        self.decoded = self._codec.decode(self.streams)
         return self._range.dequantize(torch.from_numpy(self.decoded).permute(0, 3, 1, 2).to(torch.float32))
 
     def _input(self, activation: Tensor) -> Input:

@@ -5,12 +5,14 @@ import pytest
 
 MODULES = [
     "actcodec",
+    "actcodec.codecs",
     "actcodec.tables",
     "actcodec.golden",
     "actcodec.graph",
     "actcodec_rtl",
     "actcodec_sim",
     "actcodec_sim.accelerator",
+    "actcodec_sim.traffic",
 ]
 
 

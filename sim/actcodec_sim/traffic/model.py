@@ -26,21 +26,48 @@ def simulate_traffic(
 
     Raises ActcodecError where there is no site, a name occurs twice or a frame does not fit the device.
     """
-    if not sites:
-        raise ActcodecError("traffic", "sites: there is none")
-    names = [site.name for site in sites]
-    for name in names:
-        if names.count(name) > 1:
-            raise ActcodecError("traffic", f"sites: the name {name!r} occurs twice")
-    chosen = Pacing() if pacing is None else pacing
     stored = {"raw8": stored_raw8(sites), "actcodec": stored_actcodec(sites)}
+    return simulate_codecs(stored, device, pacing=pacing, queue_depth=queue_depth, provenance=provenance)
+
+
+def simulate_codecs(
+    codecs: Mapping[str, Sequence[StoredSite]],
+    device: DramDevice,
+    *,
+    pacing: Pacing | None = None,
+    queue_depth: int = DEFAULT_QUEUE_DEPTH,
+    provenance: Mapping[str, str] | None = None,
+) -> TrafficReport:
+    """Traffic of one frame of every codec, each with its own sizes of the same sites, on ``device``.
+
+    Raises ActcodecError where there is no codec or no site, a name occurs twice, the codecs' sites differ in more than
+    their sizes, or a frame does not fit the device.
+    """
+    _check(codecs)
+    chosen = Pacing() if pacing is None else pacing
     return TrafficReport(
         device=device,
         pacing=chosen,
         queue_depth=queue_depth,
-        codecs=tuple(_codec_traffic(name, s, device, chosen, queue_depth) for name, s in stored.items()),
+        codecs=tuple(_codec_traffic(name, s, device, chosen, queue_depth) for name, s in codecs.items()),
         provenance=dict(provenance or {}),
     )
+
+
+def _check(codecs: Mapping[str, Sequence[StoredSite]]) -> None:
+    if not codecs:
+        raise ActcodecError("traffic", "codecs: there is none")
+    (first, reference), *others = codecs.items()
+    if not reference:
+        raise ActcodecError("traffic", "sites: there is none")
+    names = [site.name for site in reference]
+    for name in names:
+        if names.count(name) > 1:
+            raise ActcodecError("traffic", f"sites: the name {name!r} occurs twice")
+    expected = [(site.name, site.shape, site.readers) for site in reference]
+    for name, sites in others:
+        if [(site.name, site.shape, site.readers) for site in sites] != expected:
+            raise ActcodecError("traffic", f"codec {name}: its sites are not those of {first}")
 
 
 def _codec_traffic(

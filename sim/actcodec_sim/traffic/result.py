@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actcodec.errors import ActcodecError
 from actcodec_sim.dram import DramDevice, DramEnergy
 from actcodec_sim.traffic.pacing import Pacing
 from actcodec_sim.traffic.site import StoredSite
+
+if TYPE_CHECKING:
+    from actcodec_sim.traffic.energy import EnergyReport
 
 BATCHES = (1, 16)
 """Frames over which one load of the tables is shared, as reported."""
@@ -48,7 +51,12 @@ class SiteResult:
     @property
     def padding_bytes(self) -> float:
         """Bytes that pad rows and the last byte of the stream, over all accesses."""
-        return self.accesses * self.stored.stream_bytes - self.payload_bytes
+        return self.accesses * self.stored.stream_bytes - self.header_bytes - self.payload_bytes
+
+    @property
+    def header_bytes(self) -> int:
+        """Bytes of the streams' headers, over all accesses."""
+        return self.accesses * self.stored.header_bytes
 
     @property
     def rounding_bytes(self) -> int:
@@ -76,7 +84,7 @@ class SiteResult:
             "read_bytes": self.read_bytes,
             "modify_bytes": self.modify_bytes,
             "table_bytes": self.table_bytes,
-            "header_bytes": 0,
+            "header_bytes": self.header_bytes,
             "payload_bytes": self.payload_bytes,
             "padding_bytes": self.padding_bytes,
             "rounding_bytes": self.rounding_bytes,
@@ -217,13 +225,17 @@ class CodecTraffic:
 
 @dataclass(frozen=True)
 class TrafficReport:
-    """Codecs side by side on one device; ``provenance`` says what was measured (free text by name)."""
+    """Codecs side by side on one device; ``provenance`` says what was measured (free text by name).
+
+    ``energy`` holds codec and network energy beside the memory's, where the codecs' work is known.
+    """
 
     device: DramDevice
     pacing: Pacing
     queue_depth: int
     codecs: tuple[CodecTraffic, ...]
     provenance: dict[str, str]
+    energy: EnergyReport | None = None
 
     def codec(self, name: str) -> CodecTraffic:
         """The codec called ``name``; ActcodecError lists the known ones where there is none."""
@@ -246,4 +258,5 @@ class TrafficReport:
             },
             "pacing": asdict(self.pacing),
             "codecs": [codec.to_json() for codec in self.codecs],
+            **({} if self.energy is None else {"energy": self.energy.to_json()}),
         }

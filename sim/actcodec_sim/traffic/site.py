@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from actcodec.codecs import IDLE, Activity
 from actcodec.errors import ActcodecError
 
 
@@ -70,6 +71,11 @@ class StoredSite:
     table_bytes: int
     encode_cycles: int
     decode_cycles: int
+    header_bytes: int = 0
+    """Of ``stream_bytes``, those that say how long the stream is."""
+    encode: Activity = IDLE
+    """Work to encode the tensor, and to decode it once."""
+    decode: Activity = IDLE
 
     @property
     def values(self) -> int:

@@ -33,8 +33,8 @@ ModelOption = Annotated[
     str,
     typer.Option(
         "--model",
-        help="Network: mnist-resnet12, cifar10-resnet20 … resnet56, cifar10-{resnet18,mobilenetv2,vgg16,vgg19}[-w0.5], "
-        "or package.module:factory.",
+        help="Network: mnist-resnet12, cifar10-resnet20 … resnet56, imagenet-mobilenetv2, "
+        "cifar10-{resnet18,mobilenetv2,vgg16,vgg19}[-w0.5], or package.module:factory.",
     ),
 ]
 

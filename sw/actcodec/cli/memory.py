@@ -1,4 +1,4 @@
-"""Verbs of the memory traffic: traffic, report, dram."""
+"""Verbs of the memory traffic: traffic, report, dram; measuring codecs for them is `actcodec.cli.codecs`."""
 
 from __future__ import annotations
 
@@ -32,9 +32,16 @@ def register(app: typer.Typer) -> None:
 def traffic(
     tables: Annotated[
         Path | None,
-        typer.Option("--tables", help="Directory of tables; with --accelerator and layers, raw bytes only without."),
+        typer.Option("--tables", help="Directory of tables: raw 8-bit and coded; with --accelerator may be left out."),
+    ] = None,
+    codecs: Annotated[
+        Path | None, typer.Option("--codecs", help="Codecs to compare, as `actcodec measure` writes them.")
     ] = None,
     device: DeviceOption = "DDR4-2400",
+    energy: Annotated[
+        str, typer.Option("--energy", help="Energy of the codecs: a name in configs/energy or a TOML file.")
+    ] = "45nm",
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write the table, one line a codec, as CSV.")] = None,
     emit_trace: Annotated[
         Path | None,
         typer.Option("--emit-trace", help="Directory for the requests as traces for DRAMsim3 and Ramulator 2."),
@@ -50,11 +57,13 @@ def traffic(
 ) -> None:
     """Memory accesses of one frame, raw 8-bit and coded: bytes, cycles, row hits, energy.
 
+    With --tables two codecs; with --codecs all that were measured, and the energy that is left of what they save.
     With --accelerator: of its tiles, with weights, and what bounds each layer.
     """
     if accelerator is not None:
-        if emit_trace is not None:
-            raise ActcodecError("traffic", "--emit-trace is for a frame without an accelerator")
+        for option, value in (("--emit-trace", emit_trace), ("--codecs", codecs), ("--csv", csv)):
+            if value is not None:
+                raise ActcodecError("traffic", f"{option} is for a frame without an accelerator")
         found = run_on_accelerator(accelerator, device, tables, graph, topology, plan_by, reload_tables)
         if json_output:
             print_json(found.to_json())
@@ -63,11 +72,20 @@ def traffic(
         return
     if graph is not None or topology is not None or reload_tables or plan_by != "codec":
         raise ActcodecError("traffic", "--graph, --topology, --plan-by and --reload-tables need --accelerator")
-    if tables is None:
-        raise ActcodecError("traffic", "give --tables")
+    from actcodec.cli.codecs import side_by_side
     from actcodec.tables import load_tables
     from actcodec_sim.traffic import run_traffic, write_frame_traces
 
+    if (tables is None) == (codecs is None):
+        raise ActcodecError("traffic", "needs either --tables or --codecs")
+    if codecs is not None:
+        if emit_trace is not None:
+            raise ActcodecError("traffic", "--emit-trace goes with --tables")
+        side_by_side(codecs, device, energy, csv, json_output)
+        return
+    assert tables is not None, "one of the two is given"
+    if csv is not None:
+        raise ActcodecError("traffic", "--csv goes with --codecs; `actcodec report` writes the table of the sites")
     loaded = load_tables(tables)
     result = run_traffic(loaded, device)
     if emit_trace is not None:

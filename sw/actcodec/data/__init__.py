@@ -1,4 +1,4 @@
-"""Image data sets: embedded MNIST digits, CIFAR-10 from a data folder, and the fixed selection images."""
+"""Image data sets: embedded MNIST digits, CIFAR-10 and a sample of ImageNet from a data folder, selection images."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from actcodec.data.cifar10 import load_cifar10
 from actcodec.data.dataset import Dataset, check_split
+from actcodec.data.imagenet_sample import load_imagenet_sample
 from actcodec.data.mnist import load_mnist
 from actcodec.data.roots import data_root
 from actcodec.data.selection import TrainingSplit, split_training
@@ -14,7 +15,11 @@ from actcodec.errors import ActcodecError
 
 __all__ = ["DATASETS", "Dataset", "TrainingSplit", "data_root", "load_dataset", "split_training"]
 
-_LOADERS: dict[str, Callable[[str, Path | None], Dataset]] = {"mnist": load_mnist, "cifar10": load_cifar10}
+_LOADERS: dict[str, Callable[[str, Path | None], Dataset]] = {
+    "mnist": load_mnist,
+    "cifar10": load_cifar10,
+    "imagenet-sample": load_imagenet_sample,
+}
 DATASETS = tuple(_LOADERS)
 
 

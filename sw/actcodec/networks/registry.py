@@ -82,7 +82,7 @@ def load_network(
         state = load(content)
     except SafetensorError as error:
         raise ActcodecError(path, f"is not a safetensors file: {error}") from error
-    load_state(model, state, path)
+    load_state(model, spec.state_of(state), path)
     model.eval().requires_grad_(False)
     return Network(
         name=name,

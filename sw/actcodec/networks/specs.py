@@ -1,6 +1,7 @@
 """What is known of a network before its weights: the networks known by name, and any network of one's own.
 
 mnist-resnet12, cifar10-resnet20 … resnet56                  weights at hand
+imagenet-mobilenetv2                                         weights at hand, 224×224
 cifar10-resnet18, -mobilenetv2, -vgg16, -vgg19 [-w<width>]   no weights shipped
 torchvision:NAME                                             torchvision.models, where torchvision is installed
 package.module:factory                                       a network of one's own
@@ -17,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from actcodec.data import DATASETS
 from actcodec.errors import ActcodecError
-from actcodec.networks.mobilenetv2 import MobileNetV2
+from actcodec.networks.dequantize import without_background
+from actcodec.networks.mobilenetv2 import ImageNetMobileNetV2, MobileNetV2
 from actcodec.networks.resnet18 import ResNet18
 from actcodec.networks.resnet_cifar import ResNet
 from actcodec.networks.tracing import reason
@@ -32,7 +34,7 @@ _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 _CIFAR_STD = (0.2470, 0.2435, 0.2616)
-_INPUT_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+_INPUT_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "imagenet-sample": (3, 224, 224)}
 _WIDEST = 4.0
 _CLASSES = 10
 """Of every data set that networks from outside can be put on."""
@@ -47,7 +49,7 @@ class NetworkSpec:
     """What is known of a network before its weights: ``input_shape`` is C, H, W; mean and std are of x/255.
 
     ``embedded`` checkpoints ship with the package; the others lie in ``pretrained/`` of the data folder; a network
-    whose ``checkpoint`` is None has none.
+    whose ``checkpoint`` is None has none. ``state_of`` makes the network's state of what a checkpoint file holds.
     """
 
     name: str
@@ -58,6 +60,7 @@ class NetworkSpec:
     build: Callable[[], nn.Module]
     checkpoint: str | None = None
     embedded: bool = False
+    state_of: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict
 
 
 def _cifar_resnet(depth: int) -> NetworkSpec:
@@ -84,7 +87,22 @@ _MNIST_RESNET12 = NetworkSpec(
     embedded=True,
 )
 
-_SPECS = {spec.name: spec for spec in (_MNIST_RESNET12, *(_cifar_resnet(depth) for depth in (20, 32, 44, 56)))}
+_IMAGENET_MOBILENETV2 = NetworkSpec(
+    name="imagenet-mobilenetv2",
+    dataset="imagenet-sample",
+    input_shape=_INPUT_SHAPES["imagenet-sample"],
+    # (x − 128)/128 of the bytes.
+    mean=(128 / 255,) * 3,
+    std=(128 / 255,) * 3,
+    build=ImageNetMobileNetV2,
+    checkpoint="imagenet_mobilenet_v2_u8.safetensors",
+    state_of=without_background,
+)
+
+_SPECS = {
+    spec.name: spec
+    for spec in (_MNIST_RESNET12, *(_cifar_resnet(depth) for depth in (20, 32, 44, 56)), _IMAGENET_MOBILENETV2)
+}
 _ZOO: dict[str, Callable[[float], nn.Module]] = {
     "cifar10-resnet18": ResNet18,
     "cifar10-mobilenetv2": MobileNetV2,

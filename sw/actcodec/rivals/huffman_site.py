@@ -13,6 +13,7 @@ from torch import Tensor
 from actcodec.baselines.huffman import HuffmanTable
 from actcodec.learn.batches import input_batches
 from actcodec.networks import Network, SitedNetwork
+from actcodec.rivals.measure import ImageStreams, StreamCounter
 
 _BATCH = 100
 
@@ -31,11 +32,11 @@ class Quantizer(Protocol):
         """Return what readers get, in the shape of ``like``."""
 
 
-class HuffmanSite:
+class HuffmanSite(StreamCounter):
     """``quantizer`` with a Huffman code for ``counts`` of its symbols. The table's bits are ``table_bits``."""
 
     def __init__(self, quantizer: Quantizer, counts: NDArray[np.int64]) -> None:
-        self.bits = 0
+        super().__init__()
         self._quantizer, self._table = quantizer, HuffmanTable.from_counts(counts)
         self.table_bits = self._table.table_bits
 
@@ -45,7 +46,7 @@ class HuffmanSite:
         read = np.empty_like(symbols)
         for number, image in enumerate(symbols):
             coded = self._table.encode(image)
-            self.bits += coded.bits
+            self.images.append(ImageStreams((coded.bits,)))
             read[number] = self._table.decode(coded)
         return self._quantizer.restore(read, activation)
 

@@ -12,10 +12,11 @@ from actcodec.errors import ActcodecError
 from actcodec.fixedpoint import requantize_code
 from actcodec.golden import SiteCodec
 from actcodec.learn.quantize8 import ActivationRange
+from actcodec.rivals.measure import ImageStreams, StreamCounter
 from actcodec.tables import SiteTable
 
 
-class LosslessOnCodes:
+class LosslessOnCodes(StreamCounter):
     """``coder`` (zvc, rle, ebpc) on the codes of ``table``, an image C×H×W at a time, all of one width.
 
     Raises ActcodecError for a table that projects or mixes widths.
@@ -26,7 +27,7 @@ class LosslessOnCodes:
         if table.info.transform == "project" or len(widths) > 1:
             raise ActcodecError(f"site {table.info.name}", f"{coder} needs an unprojected site of one width")
         info = table.info
-        self.bits = 0
+        super().__init__()
         self._table, self._coder, self._width = table, CODERS[coder], widths.pop()
         self._range = ActivationRange(info.scale, info.zero, info.low, info.high)
         self._codec = SiteCodec(table)
@@ -36,7 +37,8 @@ class LosslessOnCodes:
         x = self._range.quantize(activation)
         stored = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy().astype(np.uint8))
         for image in self._codes(stored):
-            self.bits += self._coder.encode(image, width=self._width).bits
+            coded = self._coder.encode(image, width=self._width)
+            self.images.append(ImageStreams(tuple(stream.bits for stream in coded.streams), coded.uncounted_bits))
         decoded = torch.from_numpy(self._codec.decode(self._codec.encode(stored)))
         return self._range.dequantize(decoded.permute(0, 3, 1, 2).to(torch.float32))
 

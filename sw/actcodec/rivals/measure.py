@@ -17,10 +17,37 @@ from actcodec.networks import Network, SitedNetwork
 _BATCH = 100
 
 
-class SiteCoder(Protocol):
-    """A coder of one site. ``bits`` counts the streams written so far, an image's tensor being one stream."""
+@dataclass(frozen=True)
+class ImageStreams:
+    """Bits of the streams that one image's tensor was written to.
 
-    bits: int
+    ``uncounted`` are those that a coder's published form leaves out (`actcodec.baselines.Coded.uncounted_bits`).
+    """
+
+    bits: tuple[int, ...]
+    uncounted: int = 0
+
+
+class StreamCounter:
+    """Remembers the size of every image's streams, in the order in which they are written."""
+
+    def __init__(self) -> None:
+        self.images: list[ImageStreams] = []
+
+    @property
+    def bits(self) -> int:
+        """Bits of all streams written so far."""
+        return sum(sum(image.bits) for image in self.images)
+
+
+class SiteCoder(Protocol):
+    """A coder of one site. ``bits`` counts the streams written so far, ``images`` has them image by image."""
+
+    images: list[ImageStreams]
+
+    @property
+    def bits(self) -> int:
+        """Bits of all streams written so far."""
 
     def __call__(self, activation: Tensor) -> Tensor:
         """Return what readers get for N×C×H×W ``activation``, and add the bits of its streams to ``bits``."""
@@ -34,6 +61,8 @@ class Measurement:
     correct: int
     divergence: float
     bits: tuple[int, ...]
+    agreement: int
+    """Images that get the same class as from the float network."""
 
     @property
     def accuracy(self) -> float:
@@ -51,7 +80,7 @@ def measure(
     progress: bool = True,
 ) -> Measurement:
     """Run ``sited``, a coder at every site, over ``dataset``; compare with labels and with ``expected`` logits."""
-    correct = start = 0
+    correct = agreement = start = 0
     divergence = 0.0
     for x in input_batches(network, dataset.images, _BATCH, "measuring", progress):
         logits = sited(x, lambda site, tensor: coders[site](tensor))
@@ -59,5 +88,6 @@ def measure(
         labels = torch.from_numpy(dataset.labels[batch])
         start += len(x)
         correct += int((logits.argmax(1) == labels).sum())
+        agreement += int((logits.argmax(1) == expected[batch].argmax(1)).sum())
         divergence += float(kl_divergence(expected[batch], logits).sum())
-    return Measurement(start, correct, divergence / start, tuple(coder.bits for coder in coders))
+    return Measurement(start, correct, divergence / start, tuple(coder.bits for coder in coders), agreement)

@@ -18,10 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from actcodec.learn.batches import input_batches
+from actcodec.learn.calibrate import calibrate
+from actcodec.learn.quantize8 import choose_ranges
 from actcodec.networks import Network, SitedNetwork, SiteSpec
 from actcodec.rivals.huffman_site import Symbols, count_symbols, entropy_bits
 
 _BATCH = 100
+_FISHER_BATCH = 64
 _LEVELS = 1024
 _BISECTIONS = 7
 _FIRST_THETA = (1e-4, 1e2)
@@ -83,6 +86,26 @@ def fit(
             break
         low, high = (low, middle) if bits < 0.97 * target_bits else (middle, high)
     return quantizers, counts
+
+
+def fisher_sensitivity(network: Network, sited: SitedNetwork, images: NDArray[np.uint8], seed: int) -> list[float]:
+    """Return g_l of every site: the mean of its Fisher information over channels, in real units."""
+    ranges = choose_ranges(sited, input_batches(network, images, _FISHER_BATCH, "ranges", False), seed)
+    batches = input_batches(network, images, _FISHER_BATCH, "calibration", False)
+    statistics = calibrate(sited, ranges, batches, images=len(images), block=64, seed=seed)
+    return [
+        float(np.mean(np.concatenate([np.diag(G) for G in site.fisher]))) / site.range.scale**2 for site in statistics
+    ]
+
+
+def multiplications(site: SiteSpec) -> int:
+    """Multiplications of an image to encode a site, and as many to decode it: C a value."""
+    return site.values * site.channels
+
+
+def transform_bits(site: SiteSpec) -> int:
+    """Bits of a site's transform in memory: U for either direction at 8 bits an entry, the mean at 32 a channel."""
+    return 8 * site.channels * (2 * site.channels + 4)
 
 
 @torch.no_grad()

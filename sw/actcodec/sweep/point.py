@@ -19,9 +19,6 @@ from actcodec.errors import ActcodecError
 from actcodec.evaluate import evaluate, float_logits
 from actcodec.export import export_tables
 from actcodec.learn import LearnRecipe, learn, load_recipe, save_plan
-from actcodec.learn.batches import input_batches
-from actcodec.learn.calibrate import calibrate
-from actcodec.learn.quantize8 import choose_ranges
 from actcodec.learn.tuning.trainer import TrainingData, train
 from actcodec.networks import Network, SitedNetwork, load_network, network_macs, sited_network
 from actcodec.networks.registry import network_with
@@ -34,7 +31,6 @@ from actcodec.rivals.measure import SiteCoder, measure
 
 BATCHES = (1, 16)
 REFERENCE_BITS = (8, 16, 32)
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -186,12 +182,12 @@ def _huffman(
     # Of a position: C multiplications a value and as many for every reader, or none.
     multiplications = 0
     if recipe.allocation == "transform-coding":
-        sensitivity = _sensitivity(network, teacher, calibration, point.seed)
+        sensitivity = transform_coding.fisher_sensitivity(network, teacher, calibration, point.seed)
         quantizers, counts = transform_coding.fit(
             network, teacher, sensitivity, calibration, point.target_bits, progress=False
         )
-        multiplications = sum(site.values * site.channels * (1 + site.readers) for site in teacher.sites)
-        dense = sum(8 * site.channels * (2 * site.channels + 4) for site in teacher.sites)
+        multiplications = sum(transform_coding.multiplications(site) * (1 + site.readers) for site in teacher.sites)
+        dense = sum(map(transform_coding.transform_bits, teacher.sites))
     else:
         if not recipe.epochs:
             raise ActcodecError(point.method, "CAT is a way of training; add a training stage (cat+tuned)")
@@ -213,13 +209,3 @@ def _huffman(
         "table_bytes": -(-table_bits // 8),
         "codec_mac_share": multiplications / network_macs(network.model, network.input_shape),
     }
-
-
-def _sensitivity(network: Network, teacher: SitedNetwork, images: Any, seed: int) -> list[float]:
-    """Return the mean of every site's Fisher information over channels, in real units."""
-    ranges = choose_ranges(teacher, input_batches(network, images, _BATCH, "ranges", False), seed)
-    batches = input_batches(network, images, _BATCH, "calibration", False)
-    statistics = calibrate(teacher, ranges, batches, images=len(images), block=64, seed=seed)
-    return [
-        float(np.mean(np.concatenate([np.diag(G) for G in site.fisher]))) / site.range.scale**2 for site in statistics
-    ]

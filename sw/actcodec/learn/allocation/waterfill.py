@@ -21,6 +21,7 @@ from actcodec.learn.allocation.choice import Choice, make_choice
 from actcodec.learn.draft import StreamSettings, Widths
 from actcodec.learn.option import SiteOption
 from actcodec.params import MAX_WIDTH
+from actcodec.tables.geometry import round_up
 
 _BISECTIONS = 80
 
@@ -51,8 +52,12 @@ def allocate(
 def site_choices(option: SiteOption, table_batch: int, settings: StreamSettings) -> list[Choice]:
     """Return the trade-off of one option: the last step of the hull that fits each size of the stream."""
     site = option.statistics.site
+    path = _path(option, table_batch * site.height * site.width)
+    if settings.order == "position-major":
+        # The one plane's pitch decides the size: of a wide site's thousands of steps most need not be built.
+        path = list({round_up(site.width * int(widths.sum()), settings.align): widths for widths in path}.values())
     best: dict[int, Choice] = {}
-    for widths in _path(option, table_batch * site.height * site.width):
+    for widths in path:
         choice = make_choice(option, widths, settings)
         best[choice.stream_bytes] = choice
     return list(best.values())
