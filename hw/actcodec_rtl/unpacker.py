@@ -53,9 +53,11 @@ class Unpacker(Block):
         word = self._params.word_bits
         held = register(word, "held")
         full = Signal()
-        # The present request's place in the word that is held then, and how far it reaches from the word's beginning.
+        # The present request's place in the word that is held then, how far it reaches from the word's beginning, and
+        # whether that is within the word: whether it can be served decides much in the same cycle.
         place = Signal(range(word))
         reach = Signal(range(2 * word))
+        within = Signal(init=1)
         aligns = Signal()
         next_begin = register(range(word), "next_begin")
         behind = Signal(range(word))
@@ -64,7 +66,7 @@ class Unpacker(Block):
         m.d.comb += [
             behind.eq(Mux(aligns, next_begin, reach[: len(place)])),
             self.window.eq(shifted_down(m, both, place, len(self.window), "window")),
-            self.there.eq(aligns | (full & (self.i.valid | (reach <= word)))),
+            self.there.eq(aligns | (full & (self.i.valid | within))),
             used_up.eq(full & self.take & Mux(aligns, place != 0, reach[len(place)])),
             self.i.ready.eq(~full | used_up),
             self.surplus.eq(Mux(self.i.ready, self.i.valid, full)),
@@ -77,6 +79,7 @@ class Unpacker(Block):
             m.d.sync += [
                 place.eq(behind),
                 reach.eq(behind + self.count),
+                within.eq(behind + self.count <= word),
                 aligns.eq(self.align),
                 next_begin.eq(self.begin_at),
             ]

@@ -178,6 +178,7 @@ def test_the_smallest_ecp5_with_room_is_taken() -> None:
     assert choose("ecp5", little).name == "lfe5u-25f"
     assert choose("ecp5", little | {"dsp": 23}).name == "lfe5u-45f"
     assert choose("ecp5", little | {"lut": 10**6}).name == "lfe5u-85f"
+    assert choose("lfe5u-85f-8", little).options == (*choose("lfe5u-85f", little).options[:-1], "8")
     assert choose("hx8k", little) is DEVICES["hx8k"]
     with pytest.raises(ActcodecError, match="'virtex' is not one of ecp5, lfe5u-25f"):
         family_of("virtex")

@@ -81,6 +81,11 @@ def _keeps_the_surplus(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
     return {"sync": full.eq(Mux(unpacker.i.ready, unpacker.i.valid, full))}
 
 
+def _waits_for_a_word_too_many(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
+    within, word = inside["within"], len(inside["held"])
+    return {"sync": within.eq(Mux(unpacker.ask, inside["behind"] + unpacker.count < word, within))}
+
+
 UNPACKER = (
     Mutant("ready_a_cycle_early", "unpacker", "any take lets the next word in", _ready_a_cycle_early),
     Mutant("window_ends_with_the_word", "unpacker", "the window shows the held word only", _window_ends_with_the_word),
@@ -96,6 +101,12 @@ UNPACKER = (
     Mutant("is_full_without_a_word", "unpacker", "`full` is set though no word was offered", _is_full_without_a_word),
     Mutant("begins_at_the_word", "unpacker", "after a word's rest `begin_at` is not looked at", _begins_at_the_word),
     Mutant("keeps_the_surplus", "unpacker", "a word behind the frame stays", _keeps_the_surplus),
+    Mutant(
+        "waits_for_a_word_too_many",
+        "unpacker",
+        "what ends with the word waits for the next one",
+        _waits_for_a_word_too_many,
+    ),
 )
 
 

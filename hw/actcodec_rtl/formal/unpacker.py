@@ -19,7 +19,7 @@ class Request:
     """
 
     def __init__(self, m: Module, claims: Claims, unpacker: Unpacker, word: int) -> None:
-        self._unpacker = unpacker
+        self._unpacker, self._word = unpacker, word
         self.asked, self.aligns, self.size = Signal(name="asked"), Signal(name="aligns_now"), Signal(range(word + 1))
         self.begun = Signal(range(word), name="begun_now")
         with m.If(unpacker.ask):
@@ -42,9 +42,9 @@ class Request:
 
     def is_kept(self, inside: Inside) -> Value:
         """The invariant that ties the unpacker's registers to the request."""
-        kept = (inside["aligns"] == self.aligns) & Mux(
-            self.aligns, inside["next_begin"] == self.begun, inside["reach"] == inside["place"] + self.size
-        )
+        reach = inside["reach"]
+        reaches = (reach == inside["place"] + self.size) & (inside["within"] == (reach <= self._word))
+        kept = (inside["aligns"] == self.aligns) & Mux(self.aligns, inside["next_begin"] == self.begun, reaches)
         return (~self.asked | kept) & (self.aligns | (self.begun == 0))
 
 

@@ -32,9 +32,11 @@ class Device:
         return ", ".join(short) or None
 
 
-def _ecp5(size: str, package: str, lut: int, dsp: int, ram: int) -> Device:
-    options = (f"--{size}", "--package", package, "--speed", "6")
-    return Device(f"lfe5u-{size.removesuffix('k')}f", "ecp5", options, {"lut": lut, "ff": lut, "dsp": dsp, "ram": ram})
+def _ecp5(size: str, package: str, lut: int, dsp: int, ram: int, fastest: bool) -> Device:
+    """An LFE5U in the slowest speed grade, 6, or with ``-8`` behind its name in the fastest one."""
+    options = (f"--{size}", "--package", package, "--speed", "8" if fastest else "6")
+    name = f"lfe5u-{size.removesuffix('k')}f{'-8' if fastest else ''}"
+    return Device(name, "ecp5", options, {"lut": lut, "ff": lut, "dsp": dsp, "ram": ram})
 
 
 def _ice40(name: str, package: str, cells: int, dsp: int, ram: int) -> Device:
@@ -46,14 +48,20 @@ def _ice40(name: str, package: str, cells: int, dsp: int, ram: int) -> Device:
 DEVICES = {
     device.name: device
     for device in (
-        _ecp5("25k", "CABGA381", 24288, 28, 56),
-        _ecp5("45k", "CABGA554", 43848, 72, 108),
-        _ecp5("85k", "CABGA756", 83640, 156, 208),
+        *(
+            _ecp5(*size, fastest)
+            for fastest in (False, True)
+            for size in (
+                ("25k", "CABGA381", 24288, 28, 56),
+                ("45k", "CABGA554", 43848, 72, 108),
+                ("85k", "CABGA756", 83640, 156, 208),
+            )
+        ),
         _ice40("hx8k", "ct256", 7680, 0, 32),
         _ice40("up5k", "sg48", 5280, 8, 30),
     )
 }
-"""Devices by name, the ECP5s (speed grade 6) from small to large."""
+"""Devices by name, the ECP5s of a speed grade from small to large."""
 
 
 def family_of(name: str) -> str:
@@ -66,10 +74,13 @@ def family_of(name: str) -> str:
 
 
 def choose(name: str, cells: Mapping[str, int]) -> Device:
-    """The device that ``name`` means for a design of ``cells``: the smallest ECP5 it fills to 80 %, or the largest."""
+    """The device that ``name`` means for a design of ``cells``: the smallest ECP5 it fills to 80 %, or the largest.
+
+    Of the slowest speed grade.
+    """
     if name != SMALLEST_ECP5:
         return DEVICES[name]
-    sizes = [device for device in DEVICES.values() if device.family == "ecp5"]
+    sizes = [device for device in DEVICES.values() if device.family == "ecp5" and not device.name.endswith("-8")]
     roomy = [size for size in sizes if all(cells[kind] <= _FILL * limit for kind, limit in size.capacity.items())]
     return (roomy or sizes[-1:])[0]
 
