@@ -165,3 +165,12 @@ def test_tables_run_on_a_codec_of_one_direction_and_keep_their_digest(tmp_path: 
     result = cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job", build_params=build)
     assert result.agrees and result.tables_digest == digest_of(tables)
     assert [(site.encoder, tuple(site.directions)) for site in result.sites] == [(None, ("decoder",))] * 2
+
+
+def test_some_sites_run_with_the_tables_of_all(tmp_path: Path) -> None:
+    tables = synthetic_tables(11, load_params("tiny"))
+    names = [tables.sites[number].info.name for number in (4, 1)]
+    result = cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "job", only=names)
+    assert [site.name for site in result.sites] == names and result.agrees
+    with pytest.raises(ActcodecError, match="'none' is none of the sites synthetic0, "):
+        cosimulate(tables, random_activations(tables, 1), "icarus", CACHE, tmp_path / "none", only=["none"])

@@ -68,24 +68,32 @@ def write_job(
     directions: Sequence[Direction],
     seed: int,
     stalls: Stalls,
+    only: Sequence[str] = (),
 ) -> None:
-    """Write the job of one image: ``activations`` maps every site's name to its input (`SiteCodec.encode`).
+    """Write the job of one image: ``activations`` maps a site's name to its input (`SiteCodec.encode`).
+
+    All sites of the tables are loaded; all are run, or those that ``only`` names.
 
     A decoder without an encoder gets the golden model's stream like any other. Raises ActcodecError where a site's
-    activations are missing or of the wrong shape.
+    activations are missing or of the wrong shape, and for a name that is no site's.
     """
+    chosen = {site.info.name: (number, site) for number, site in enumerate(tables.sites)}
+    for name in only:
+        if name not in chosen:
+            raise ActcodecError("co-simulation", f"{name!r} is none of the sites {', '.join(chosen)}")
     directory.mkdir(parents=True, exist_ok=True)
     sites: list[dict[str, Any]] = []
-    for number, site in enumerate(tables.sites):
+    for place, (number, site) in enumerate(chosen[name] for name in only or chosen):
         x = activations.get(site.info.name)
         if x is None:
             raise ActcodecError("co-simulation", f"no activations for site {site.info.name!r}")
         frame = make_frame(site, x)
         for name in FRAME_ARRAYS:
-            np.save(directory / f"{number}.{name}.npy", getattr(frame, name))
+            np.save(directory / f"{place}.{name}.npy", getattr(frame, name))
         sites.append(
             {
                 "name": site.info.name,
+                "number": number,
                 "encode_cycles": encode_cycles(site),
                 "decode_cycles": decode_cycles(site),
                 "stream_digest": hashlib.sha256(frame.stream.tobytes()).hexdigest(),

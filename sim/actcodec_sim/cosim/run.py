@@ -44,8 +44,9 @@ def cosimulate(
     stall: float = DEFAULT_STALL,
     output_stall: float | None = None,
     waves: bool = False,
+    only: Sequence[str] = (),
 ) -> CosimResult:
-    """Run one image of every site through the RTL and compare every word.
+    """Run one image of every site, or of those that ``only`` names, through the RTL and compare every word.
 
     ``activations[name]`` is uint8 (H, W, C), of a folded site the accumulators int32 (H, W, K).
     ``build_params`` are those of the RTL where they are not the tables' own: a codec of one direction, say. ``cache``
@@ -61,7 +62,7 @@ def cosimulate(
     rtl, folder = kept_build(params, simulator, cache, waves)
     with atomic_directory(job) as empty:
         stalls = Stalls(stall, stall if output_stall is None else output_stall)
-        write_job(empty, tables, activations, params.directions, seed, stalls)
+        write_job(empty, tables, activations, params.directions, seed, stalls, only)
     variables = _variables(rtl, job)
     asked = read_json(job / JOB_FILE)
     longest = sum(entry["encode_cycles"] + entry["decode_cycles"] for entry in asked["sites"])
@@ -71,8 +72,8 @@ def cosimulate(
     frames = [ObservedFrame(**frame) for frame in measured["frames"]]
     write_json(job / COVERAGE_FILE, collect(tables, frames, simulator).as_json())
     sites = [
-        _site_result(tables, site, params.directions, entry, golden)
-        for site, entry, golden in zip(tables.sites, measured["sites"], asked["sites"], strict=True)
+        _site_result(tables, tables.sites[golden["number"]], params.directions, entry, golden)
+        for entry, golden in zip(measured["sites"], asked["sites"], strict=True)
     ]
     return CosimResult(
         simulator, digest_of(tables), tuple(sites), measured["stalled_cycles"], seed, time.monotonic() - begin

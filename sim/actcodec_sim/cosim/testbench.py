@@ -35,7 +35,9 @@ COUNTER_FIELDS = ("beats", "words", "payload_bits", "input_stalls", "output_stal
 class Direction:
     """Encoder or decoder: its ports, and what goes in and has to come out for every site."""
 
-    def __init__(self, dut: Any, name: str, job: Path, ports: dict[str, Any], rng: random.Random) -> None:
+    def __init__(
+        self, dut: Any, name: str, job: Path, ports: dict[str, Any], numbers: Sequence[int], rng: random.Random
+    ) -> None:
         self.name = name
         self.start = Source(dut, f"{name}_start", rng)
         self.load = Source(dut, f"{name}_load", rng)
@@ -46,6 +48,7 @@ class Direction:
         self._fields |= {port: Fields(ports[f"{name}_{port}_payload"]) for port in ("i", "o", "start", "load")}
         self._errors, self._done, self._busy = (getattr(dut, f"{name}_{port}") for port in ("errors", "done", "busy"))
         image = integers(np.load(job / f"{name}.load.npy"))
+        self._numbers = numbers
         self.image = mark_last(image, self._fields["load"].pack(last=1))
         self.done = 0
         """Frames that have ended."""
@@ -80,7 +83,7 @@ class Direction:
 
     def begin(self, sites: Sequence[int], input_stall: float, output_stall: float) -> None:
         """Ask for these sites one after another, and offer their inputs."""
-        self.start.begin([self._fields["start"].pack(site=site) for site in sites], input_stall)
+        self.start.begin([self._fields["start"].pack(site=self._numbers[site]) for site in sites], input_stall)
         self.source.begin([payload for site in sites for payload in self.inputs[site]], input_stall)
         self.sink.begin(output_stall)
         self.done = 0
@@ -120,8 +123,11 @@ class Bench:
         ports = {port["name"]: port for port in json.loads(os.environ["ACTCODEC_COSIM_PORTS"])["ports"]}
         rng = random.Random(self.job["seed"])
         self.names = [site["name"] for site in self.job["sites"]]
+        self.numbers: list[int] = [site["number"] for site in self.job["sites"]]
         self.frames = read_frames(self.folder, len(self.names))
-        self.directions = [Direction(dut, name, self.folder, ports, rng) for name in self.job["directions"]]
+        self.directions = [
+            Direction(dut, name, self.folder, ports, self.numbers, rng) for name in self.job["directions"]
+        ]
         self.observed: list[dict[str, Any]] = []
         """Frames of all runs, with the stalls that their ports saw."""
         for direction in self.directions:
@@ -200,7 +206,7 @@ class Bench:
             assert d.done == len(sites) and not d.busy, f"{d.name}: {d.done} of {len(sites)} frames done, busy {d.busy}"
             stalls = zip(sites, monitors[d.name].input_stalls, monitors[d.name].output_stalls, strict=True)
             self.observed += [
-                {"site": site, "direction": d.name, "input_stalls": inputs, "output_stalls": outputs}
+                {"site": self.numbers[site], "direction": d.name, "input_stalls": inputs, "output_stalls": outputs}
                 for site, inputs, outputs in stalls
             ]
         return {name: ended[name] - started[name] + 1 if name in ended else 0 for name in started}

@@ -217,6 +217,9 @@ def cosim(
     folded: FoldedOption = None,
     fold: Annotated[bool, typer.Option("--fold", help="Run the sites of --folded, and not those of --tables.")] = False,
     image: Annotated[int, typer.Option(min=0, help="Number of the test image whose activations are used.")] = 0,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A site to run; may be repeated. Default: all of them.")
+    ] = None,
     stall: Annotated[
         float, typer.Option(min=0, max=0.95, help="Probability of a stall a cycle and port in the second pass.")
     ] = 0.3,
@@ -270,7 +273,7 @@ def cosim(
         loaded = synthetic_tables(seed, build)
         rng = np.random.default_rng(seed)
         activations = {site.info.name: synthetic_input(rng, site) for site in loaded.sites}
-    note(f"co-simulating {len(loaded.sites)} sites in {sim.value}; the first build takes a minute")
+    note(f"co-simulating {len(only or loaded.sites)} sites in {sim.value}; the first build takes a minute")
     result = cosimulate(
         loaded,
         activations,
@@ -282,6 +285,7 @@ def cosim(
         stall=stall,
         output_stall=output_stall,
         waves=waves,
+        only=only or (),
     )
     write_json(out / f"{sim.value}.json", result.as_json())
     if json_output:
