@@ -321,6 +321,24 @@ def coverage_holes() -> str:
     return _markdown("direction|hole", rows or [["none", ""]])
 
 
+def cosim() -> str:
+    """Co-simulations of real networks: words and cycles of each direction, and what was equal."""
+    rows = []
+    for path in sorted((RESULTS / "cosim").glob("*.json")):
+        result = _load(f"cosim/{path.stem}")
+        sites = result["sites"]
+        row = [f"`{path.stem}`", str(len(sites))]
+        for direction in DIRECTIONS:
+            runs = [site[direction] for site in sites]
+            exact = sum(run["cycles"] == run["cycles_formula"] for run in runs)
+            cycles, words = (sum(run[name] for run in runs) for name in ("cycles", "words"))
+            equal = sum(run["digest"] == run["digest_golden"] for run in runs)
+            row += [f"{words:,}", f"{cycles:,}", f"{exact} of {len(runs)}", f"{equal} of {len(runs)}"]
+        rows.append([*row, f"{result['stalled_cycles']:,}"])
+    each = "words|cycles|cycles = formula|digests equal"
+    return _markdown(f"run|sites|encoder: {each}|decoder: {each}|cycles of the pass with stalls", rows)
+
+
 def codecs(network: str) -> str:
     """Codecs side by side on ``network``: bytes of a frame, time, energy and net."""
     result = _load(f"codecs_{network}")
@@ -372,6 +390,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "synth_gates": synth_gates,
     "synth_fpga": synth_fpga,
     "synth_arrays": synth_arrays,
+    "cosim": cosim,
     "coverage": coverage,
     "coverage_holes": coverage_holes,
     **_projections(),
@@ -385,6 +404,7 @@ DOCUMENTS = (
     ROOT / "docs" / "rtl.md",
     ROOT / "docs" / "synth.md",
     ROOT / "docs" / "formal.md",
+    ROOT / "docs" / "cosim.md",
     ROOT / "docs" / "coverage.md",
     ROOT / "docs" / "traffic.md",
 )
