@@ -39,7 +39,7 @@ def run_codecs(
     chosen = device if isinstance(device, DramDevice) else load_device(device)
     constants = energy if isinstance(energy, EnergyModel) else load_energy(energy)
     report = simulate_codecs(
-        stored_codecs(store), chosen, pacing=pacing, queue_depth=queue_depth, provenance=_provenance(store)
+        stored_codecs(store), chosen, pacing=pacing, queue_depth=queue_depth, provenance=store_provenance(store)
     )
     return replace(report, energy=energy_report(report.codecs, constants, store.network_macs))
 
@@ -63,7 +63,8 @@ def _stored(store: CodecStore, sizes: Sequence[StoredSize]) -> tuple[StoredSite,
     )
 
 
-def _provenance(store: CodecStore) -> dict[str, str]:
+def store_provenance(store: CodecStore) -> dict[str, str]:
+    """What was measured, by name: network, images, tables, and how each codec was calibrated."""
     named = {
         "network": store.network,
         "dataset": store.dataset,
