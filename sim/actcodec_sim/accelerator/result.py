@@ -41,9 +41,14 @@ class UnitBytes:
         return self.activations_read + self.activations_write + self.modify
 
     @property
+    def others(self) -> int:
+        """Bytes of tensors without a site."""
+        return self.others_read + self.others_write
+
+    @property
     def total(self) -> int:
         """All bytes."""
-        return self.activations + self.others_read + self.others_write + self.weights + self.tables
+        return self.activations + self.others + self.weights + self.tables
 
     def __add__(self, other: UnitBytes) -> UnitBytes:
         return UnitBytes(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
@@ -84,6 +89,11 @@ class UnitResult:
     requests: int
     row_hits: int
     energy_pj: float
+
+    @property
+    def label(self) -> str:
+        """A short name: the layer, or the first and the last one of a chain."""
+        return self.name if len(self.layers) == 1 else f"{self.layers[0]} … {self.layers[-1]}"
 
     @property
     def bound(self) -> Resource:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from actcodec.codecs import CodecStore
 from actcodec.codecs.work import Work
-from actcodec.errors import ActcodecError
 from actcodec.graph import LayerGraph
 from actcodec.tables import SiteTable, Tables, digest_of
 from actcodec_sim.accelerator.config import Accelerator
@@ -17,7 +16,7 @@ from actcodec_sim.accelerator.model import RAW, PlanBy, simulate_accelerator
 from actcodec_sim.accelerator.result import AcceleratorReport
 from actcodec_sim.dram import DramDevice
 from actcodec_sim.traffic.energy import EnergyModel
-from actcodec_sim.traffic.from_codecs import store_provenance, stored_codecs
+from actcodec_sim.traffic.from_codecs import check_tables, store_provenance, stored_codecs
 
 OURS = "actcodec"
 
@@ -47,8 +46,8 @@ def run_network(
     by share, ``actcodec`` too where its tables are not given. Tables that say ``reloaded`` are loaded in every layer.
     Raises ActcodecError as `simulate_accelerator` does, and where the store was measured with other tables.
     """
-    if tables is not None and store is not None and store.tables_digest not in (None, digest_of(tables)):
-        raise ActcodecError("codecs", "the tables are not those that the codecs were measured with")
+    if tables is not None and store is not None:
+        check_tables(store, tables)
     codecs = {} if store is None else _measured(store)
     provenance = {} if store is None else store_provenance(store)
     if tables is not None:
