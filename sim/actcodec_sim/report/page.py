@@ -48,7 +48,7 @@ def html_page(
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
-    environment.filters["fixed"] = lambda value, digits=2: f"{value:,.{digits}f}".replace(",", "\u202f")
+    environment.filters["fixed"] = _fixed
     environment.filters["verbatim"] = _verbatim
     codec = _focus(report)
     accuracy = _accuracy(report, evaluation, sweep)
@@ -112,6 +112,12 @@ def _accuracy(report: TrafficReport, evaluation: Evaluation | None, sweep: Sweep
 
 def _rate_accuracy(sweep: Sweep, codec: CodecTraffic, accuracy: Evaluation | None) -> str:
     return rate_accuracy(sweep, codec.bpv_stream(), None if accuracy is None else accuracy.accuracy)
+
+
+def _fixed(value: float, digits: int = 2) -> str:
+    """A number of ``digits`` decimals, thin spaces between thousands and a true minus."""
+    text = f"{value:,.{digits}f}".replace(",", "\u202f")
+    return text.replace("-", "−")
 
 
 def _verbatim(text: str) -> Markup:
