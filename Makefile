@@ -111,11 +111,11 @@ coverage: setup  ## co-simulate what closes functional coverage: build/coverage.
 	$(BIN)/python benchmarks/functional_coverage.py --cache $(BUILD)/cache --out $(BUILD)/coverage.json
 
 .PHONY: traffic
-traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram) [ACCELERATOR=edge-npu-16x16 [CODECS=file]]
+traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram) [ACCELERATOR=name, then CODECS=file too]
 	$(RUN) traffic --tables $(TABLES) --device $(DEVICE) $(if $(ACCELERATOR),$(ACCELERATOR_OPTION) $(CODECS_OPTION))
 
 .PHONY: report
-report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations and a sweep found [CODECS=file ACCELERATOR=edge-npu-16x16]
+report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations and a sweep found [CODECS=file, ACCELERATOR=name]
 	$(RUN) report --tables $(TABLES) --device $(DEVICE) $(CODECS_OPTION) $(ACCELERATOR_OPTION) --out $(BUILD)/$(MODEL)/report $(foreach file,$(wildcard $(BUILD)/$(MODEL)/cosim/*.json),--cosim $(file)) $(foreach file,$(wildcard $(BUILD)/$(MODEL)/sweep/sweep.json),--sweep $(file))
 
 .PHONY: picture

@@ -2,8 +2,8 @@
 
     python benchmarks/accelerators.py
 
-writes benchmarks/results/accelerators.json: ResNet-20 with all codecs of its kept store, MobileNetV2 at 224×224 with raw
-bytes and the kept tables, on each preset with LPDDR4-3200; and the seconds that each network took.
+writes benchmarks/results/accelerators.json: ResNet-20 with all codecs of its kept store, MobileNetV2 at 224×224 with
+raw bytes and the kept tables, on each preset with LPDDR4-3200; and the seconds that each network took.
 """
 
 from __future__ import annotations

@@ -60,11 +60,15 @@ def test_graph_of_a_network_at_another_resolution(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("traffic",), "give --tables"),
+        (("traffic",), "needs either --tables or --codecs"),
         (("traffic", "--tables", "x", "--plan-by", "raw8"), "need --accelerator"),
         (("traffic", "--tables", "x", "--reload-tables"), "need --accelerator"),
-        (("traffic", "--accelerator", "edge-npu-16x16"), "give --tables, --graph or --topology"),
+        (("traffic", "--accelerator", "edge-npu-16x16"), "give --tables, --codecs, --graph or --topology"),
         (("traffic", "--accelerator", "edge-npu-16x16", "--emit-trace", "x"), "without an accelerator"),
+        (("traffic", "--accelerator", "edge-npu-16x16", "--csv", "x"), "without an accelerator"),
+        (("traffic", "--accelerator", "edge-npu-16x16", "--codecs", "none.json"), "none.json: cannot be read"),
+        (("report",), "needs --tables or --codecs"),
+        (("report", "--tables", "x", "--graph", "y"), "need --accelerator"),
         (("traffic", "--accelerator", "edge-npu-16x16", "--graph", "a", "--topology", "b"), "either --graph or"),
         (("traffic", "--accelerator", "none", "--topology", "b"), "known: edge-npu-16x16"),
         (("traffic", "--accelerator", "edge-npu-16x16", "--topology", "nowhere.csv"), "nowhere.csv: cannot be read"),
