@@ -13,7 +13,7 @@ import torch
 
 from actcodec.activations import stored_activations
 from actcodec.baselines import CODERS
-from actcodec.codecs import CodecSizes, CodecStore, SiteShape, StoredSize, load_codecs
+from actcodec.codecs import CodecSizes, CodecStore, SiteShape, StoredSize, load_codecs, save_codecs
 from actcodec.codecs.measure import CODECS, HEADER_BYTES, Ours, measure_codecs
 from actcodec.data import data_root, load_dataset
 from actcodec.errors import ActcodecError
@@ -138,9 +138,29 @@ def test_the_command_line_measures_and_compares(cli, mnist_tables: Path, tmp_pat
         ((), "needs either --tables or --codecs"),
         (("--codecs", out, "--emit-trace", tmp_path), "--emit-trace goes with --tables"),
         (("--tables", mnist_tables, "--csv", table), "--csv goes with --codecs"),
+        (("--codecs", out, "--accelerator", "eyeriss-like", "--csv", table), "--csv is for a frame without"),
     ):
         refused = cli("traffic", *wrong)
         assert refused.returncode == 2 and problem in refused.stderr
+
+
+def test_the_command_line_runs_codecs_on_an_accelerator_and_reports_them(cli, store, tmp_path: Path):
+    measured, out = tmp_path / "codecs.json", tmp_path / "report"
+    save_codecs(store, measured)
+    edge = ("--codecs", measured, "--accelerator", "edge-npu-16x16", "--plan-by", "raw8")
+    tiled = json.loads(cli("traffic", *edge, "--json").stdout)
+    assert [codec["codec"] for codec in tiled["codecs"]] == list(CODECS)
+    balance = {codec["codec"]: codec for codec in tiled["energy"]["codecs"]}
+    assert balance["raw8"]["net_pj"] == balance["raw8"]["codec_pj"] == 0 < balance["actcodec"]["codec_pj"]
+    made = cli("report", *edge, "--out", out)
+    assert made.returncode == 0, made.stderr
+    content = json.loads((out / "traffic.json").read_text())
+    assert content["accelerator"] == tiled
+    assert [codec["codec"] for codec in content["energy"]["codecs"]] == list(CODECS)
+    page = (out / "index.html").read_text()
+    assert all(f'id="{section}"' in page for section in ("energy", "accelerator", "roofline"))
+    same = cli("compare", out / "traffic.json", out / "traffic.json", "--fail-above", 0)
+    assert (same.returncode, same.stderr) == (0, "") and "net energy saved, batch 16" in same.stdout
 
 
 @pytest.mark.parametrize(
