@@ -61,6 +61,8 @@ def test_graph_of_a_network_at_another_resolution(tmp_path):
     ("arguments", "problem"),
     [
         (("traffic",), "needs either --tables or --codecs"),
+        (("traffic", "--codecs", "x", "--emit-trace", "y"), "--emit-trace goes with --tables"),
+        (("traffic", "--tables", "x", "--csv", "y"), "--csv goes with --codecs"),
         (("traffic", "--tables", "x", "--plan-by", "raw8"), "need --accelerator"),
         (("traffic", "--tables", "x", "--reload-tables"), "need --accelerator"),
         (("traffic", "--accelerator", "edge-npu-16x16"), "give --tables, --codecs, --graph or --topology"),
