@@ -111,8 +111,8 @@ coverage: setup  ## co-simulate what closes functional coverage: build/coverage.
 	$(BIN)/python benchmarks/functional_coverage.py --cache $(BUILD)/cache --out $(BUILD)/coverage.json
 
 .PHONY: traffic
-traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram) [ACCELERATOR=name, then CODECS=file too]
-	$(RUN) traffic --tables $(TABLES) --device $(DEVICE) $(if $(ACCELERATOR),$(ACCELERATOR_OPTION) $(CODECS_OPTION))
+traffic: setup  ## memory traffic of MODEL's tables (or of CODECS) on DEVICE (configs/dram) [ACCELERATOR=name: of both]
+	$(RUN) traffic $(if $(CODECS),$(if $(ACCELERATOR),--tables $(TABLES)),--tables $(TABLES)) --device $(DEVICE) $(CODECS_OPTION) $(ACCELERATOR_OPTION)
 
 .PHONY: report
 report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations and a sweep found [CODECS=file, ACCELERATOR=name]

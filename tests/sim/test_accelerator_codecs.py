@@ -91,6 +91,7 @@ def test_values_of_equal_width_have_rows_and_others_a_share(graph, store):
     # Two writes and three reads: 512 bytes, and 505 of the other, which are 8 transactions of 64 as well.
     assert [run.bytes.activations for run in report.runs] == [5 * 1024, 5 * 512, 5 * 512]
     assert report.provenance["network"] == store.network
+    assert (report.provenance["rows_of_fixed_pitch"], report.provenance["cut_by_share"]) == ("raw8, plain4", "zip")
     plain = RowLayout.packed(StoredSite("a", (6, 8, 9), 1, 0, 216, 80, 0, 0), 4)
     # 9 positions of 6 values of 4 bits are 27 bytes; every second position of every fourth row.
     assert (plain.region_bytes, plain.encoder_table_bytes, plain.decoder_table_bytes) == (8 * 27, 80, 80)

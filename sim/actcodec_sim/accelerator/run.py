@@ -43,7 +43,8 @@ def run_network(
     """One frame of raw bytes, of every codec of ``store``, and of ``tables`` as ``actcodec``, with their energy.
 
     Values of equal width and the streams of ``tables`` have rows of a fixed pitch; every other codec of a store is cut
-    by share, ``actcodec`` too where its tables are not given. Tables that say ``reloaded`` are loaded in every layer.
+    by share, ``actcodec`` too where its tables are not given; the provenance says which. Tables that say ``reloaded``
+    are loaded in every layer.
     Raises ActcodecError as `simulate_accelerator` does, and where the store was measured with other tables.
     """
     if tables is not None and store is not None:
@@ -54,6 +55,7 @@ def run_network(
         codecs[OURS] = _of_tables(tables)
         provenance |= {name: str(value) for name, value in tables.provenance.model_dump().items()}
         provenance["tables_digest"] = digest_of(tables)
+    provenance |= _placing(codecs)
     report = simulate_accelerator(
         graph,
         accelerator,
@@ -65,6 +67,18 @@ def run_network(
     )
     work = {name: codec.work for name, codec in codecs.items()}
     return replace(report, energy=accelerator_energy(report, work, energy))
+
+
+def _placing(codecs: Mapping[str, _Codec]) -> dict[str, str]:
+    """Which codecs have rows of a fixed pitch, and which are cut by share."""
+    by_share = [
+        name
+        for name, codec in codecs.items()
+        if any(isinstance(layout, ShareLayout) for layout in codec.layouts.values())
+    ]
+    rows = [RAW, *(name for name in codecs if name not in by_share)]
+    named = {"rows_of_fixed_pitch": rows, "cut_by_share": by_share}
+    return {what: ", ".join(names) for what, names in named.items() if names}
 
 
 def _measured(store: CodecStore) -> dict[str, _Codec]:
