@@ -27,6 +27,10 @@ CODEC_OPTION = $(if $(filter-out file,$(origin CONFIG)),--codec $(CONFIG))
 # DATA: folder with cifar10/ and pretrained/; default $$ACTCODEC_DATA.
 DATA_OPTION = $(if $(DATA),--data-root $(DATA))
 
+# CODECS: what `actcodec measure` wrote; ACCELERATOR: a name in configs/accelerator or a file.
+CODECS_OPTION = $(if $(CODECS),--codecs $(CODECS))
+ACCELERATOR_OPTION = $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
+
 # A barrier on a core that another program holds costs more than the second thread brings.
 export OMP_NUM_THREADS ?= 1
 
@@ -39,7 +43,7 @@ SYNTH_STAMP = $(VENV)/.ready-synth-$(HASH)
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 	@echo
-	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) SITE=$(SITE) WAVES=1 DATA=folder"
+	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) SITE=$(SITE) WAVES=1 DATA=folder CODECS=file ACCELERATOR=name"
 
 .PHONY: setup
 setup: $(STAMP)  ## make the Python environment (implied by every other target)
@@ -107,12 +111,12 @@ coverage: setup  ## co-simulate what closes functional coverage: build/coverage.
 	$(BIN)/python benchmarks/functional_coverage.py --cache $(BUILD)/cache --out $(BUILD)/coverage.json
 
 .PHONY: traffic
-traffic: setup  ## memory traffic of MODEL's tables on DEVICE (configs/dram) [ACCELERATOR=edge-npu-16x16]
-	$(RUN) traffic --tables $(TABLES) --device $(DEVICE) $(if $(ACCELERATOR),--accelerator $(ACCELERATOR))
+traffic: setup  ## memory traffic of MODEL's tables (or of CODECS) on DEVICE (configs/dram) [ACCELERATOR=name: of both]
+	$(RUN) traffic $(if $(CODECS),$(if $(ACCELERATOR),--tables $(TABLES)),--tables $(TABLES)) --device $(DEVICE) $(CODECS_OPTION) $(ACCELERATOR_OPTION)
 
 .PHONY: report
-report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations and a sweep found
-	$(RUN) report --tables $(TABLES) --device $(DEVICE) --out $(BUILD)/$(MODEL)/report $(foreach file,$(wildcard $(BUILD)/$(MODEL)/cosim/*.json),--cosim $(file)) $(foreach file,$(wildcard $(BUILD)/$(MODEL)/sweep/sweep.json),--sweep $(file))
+report: setup  ## traffic.csv, traffic.json, index.html of MODEL's tables, with co-simulations and a sweep found [CODECS=file, ACCELERATOR=name]
+	$(RUN) report --tables $(TABLES) --device $(DEVICE) $(CODECS_OPTION) $(ACCELERATOR_OPTION) --out $(BUILD)/$(MODEL)/report $(foreach file,$(wildcard $(BUILD)/$(MODEL)/cosim/*.json),--cosim $(file)) $(foreach file,$(wildcard $(BUILD)/$(MODEL)/sweep/sweep.json),--sweep $(file))
 
 .PHONY: picture
 picture: setup  ## docs/report.png: the top of a report's page (needs chromium)

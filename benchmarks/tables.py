@@ -372,6 +372,55 @@ def _codecs() -> dict[str, Callable[[], str]]:
     return {f"codecs_{name}": functools.partial(codecs, name) for name in names}
 
 
+def accelerators(network: str) -> str:
+    """Every codec of ``network`` on every accelerator: bytes, time and what bounds it, energy."""
+    result = next(found for found in _load("accelerators")["networks"] if found["network"] == network)
+    rows = []
+    for name, found in result["accelerators"].items():
+        for row in found["codecs"]:
+            if row["codec"] in ("raw16", "raw32"):
+                continue
+            energies = ("memory_pj", "memory_weights_pj", "idle_pj", "codec_pj", "net_pj")
+            rows.append(
+                [
+                    f"`{name}`",
+                    f"`{row['codec']}`",
+                    f"{row['activations_bytes'] / 1000:.1f}",
+                    f"{row['weights_bytes'] / 1000:.1f}",
+                    f"{row['cycles'] / 1000:.0f}",
+                    " / ".join(f"{100 * share:.0f}" for share in row["bounds"].values()),
+                    f"{row['utilization']:.0%}",
+                    *(f"{row[energy] / 1e6:.1f}" for energy in energies),
+                ]
+            )
+    header = (
+        "accelerator|codec|activations kB|weights kB|kcycles|bound by array / memory / decoder / encoder, %|PE use|"
+        "DRAM µJ|of it weights|waiting|codec µJ|net µJ"
+    )
+    return _markdown(header, rows)
+
+
+def accelerators_time() -> str:
+    """Seconds that a network took on each accelerator, all its codecs together."""
+    rows = [
+        [
+            network["network"],
+            f"`{name}`",
+            str(len(found["codecs"])),
+            f"{found['seconds']:.1f}",
+            f"{found['processor_seconds']:.1f}",
+        ]
+        for network in _load("accelerators")["networks"]
+        for name, found in network["accelerators"].items()
+    ]
+    return _markdown("network|accelerator|codecs|seconds|of the processor", rows)
+
+
+def _accelerators() -> dict[str, Callable[[], str]]:
+    names = [network["network"] for network in _load("accelerators")["networks"]]
+    return {f"accelerators:{name}": functools.partial(accelerators, name) for name in names}
+
+
 def _synth_splits() -> dict[str, Callable[[], str]]:
     return {
         f"synth_blocks:{path.parent.name}": functools.partial(synth_blocks, path.parent.name)
@@ -395,6 +444,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "coverage_holes": coverage_holes,
     **_projections(),
     **_codecs(),
+    "accelerators_time": accelerators_time,
+    **_accelerators(),
     **_synth_splits(),
 }
 DOCUMENTS = (
@@ -407,6 +458,7 @@ DOCUMENTS = (
     ROOT / "docs" / "cosim.md",
     ROOT / "docs" / "coverage.md",
     ROOT / "docs" / "traffic.md",
+    ROOT / "docs" / "accelerator.md",
 )
 
 

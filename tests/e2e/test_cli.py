@@ -14,7 +14,7 @@ from e2e.conftest import Cli
 
 VERBS = (
     *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
-    *("rtl", "vectors", "cosim", "coverage", "graph", "traffic", "report", "compare", "dram", "demo"),
+    *("rtl", "vectors", "cosim", "coverage", "graph", "measure", "traffic", "report", "compare", "dram", "demo"),
 )
 
 
@@ -181,6 +181,12 @@ def test_traffic_on_an_accelerator(cli: Cli, mnist_tables: Path, tmp_path: Path)
     report = json.loads(cli(*edge).stdout)
     assert [codec["codec"] for codec in report["codecs"]] == ["raw8", "actcodec"]
     assert json.loads(cli(*edge, "--graph", graph).stdout)["codecs"] == report["codecs"]
+    assert report["energy"]["codecs"][1]["codec_pj"] > 0
+    page = tmp_path / "report"
+    made = cli("report", *edge[1:-1], "--graph", graph, "--out", page)
+    assert made.returncode == 0, made.stderr
+    assert json.loads((page / "traffic.json").read_text())["accelerator"] == report
+    assert "Roofline of edge-npu-16x16" in (page / "index.html").read_text()
 
 
 def test_dram_replays_a_trace(cli: Cli, tmp_path: Path) -> None:

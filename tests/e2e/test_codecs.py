@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from actcodec.activations import stored_activations
 from actcodec.baselines import CODERS
-from actcodec.codecs import CodecSizes, CodecStore, SiteShape, StoredSize, load_codecs
+from actcodec.cli import app
+from actcodec.codecs import CodecSizes, CodecStore, SiteShape, StoredSize, load_codecs, save_codecs
 from actcodec.codecs.measure import CODECS, HEADER_BYTES, Ours, measure_codecs
 from actcodec.data import data_root, load_dataset
 from actcodec.errors import ActcodecError
@@ -114,6 +116,13 @@ def test_codecs_that_cannot_be_measured_are_named():
         measure_codecs(network(), training(), test.head(0), params=params)
 
 
+def inside(*arguments: object) -> str:
+    """What a command prints, run in this process: starting one takes longer than most commands."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
 def test_the_command_line_measures_and_compares(cli, mnist_tables: Path, tmp_path: Path):
     out, table = tmp_path / "codecs.json", tmp_path / "codecs.csv"
     made = cli(
@@ -122,25 +131,35 @@ def test_the_command_line_measures_and_compares(cli, mnist_tables: Path, tmp_pat
     )
     assert made.returncode == 0, made.stderr
     assert "raw16" in made.stdout and load_codecs(out).images == 2
-    added = cli("measure", "--model", "mnist-resnet12", "--codecs", "raw32", "--images", 2, "--out", out, "--add")
-    assert added.returncode == 0, added.stderr
+    inside("measure", "--model", "mnist-resnet12", "--codecs", "raw32", "--images", 2, "--out", out, "--add")
     printed = cli("traffic", "--codecs", out, "--csv", table)
     assert printed.returncode == 0, printed.stderr
     assert "net, batch 16" in printed.stdout and "own multiplications" in printed.stdout
     rows = {row["codec"]: row for row in csv.DictReader(table.read_text().splitlines())}
     assert list(rows) == ["raw8", "raw16", "actcodec", "raw32"] and float(rows["raw8"]["net_pj_1"]) == 0
-    answer = json.loads(cli("traffic", "--codecs", out, "--energy", "45nm-analytic", "--json").stdout)
+    answer = json.loads(inside("traffic", "--codecs", out, "--energy", "45nm-analytic", "--json"))
     assert answer["energy"]["constants"]["name"] == "45nm-analytic"
     # The same tables by themselves move the same bytes.
-    alone = json.loads(cli("traffic", "--tables", mnist_tables, "--json").stdout)["codecs"][1]
+    alone = json.loads(inside("traffic", "--tables", mnist_tables, "--json"))["codecs"][1]
     assert alone["batch_1"]["moved_bytes"] == answer["codecs"][2]["batch_1"]["moved_bytes"]
-    for wrong, problem in (
-        ((), "needs either --tables or --codecs"),
-        (("--codecs", out, "--emit-trace", tmp_path), "--emit-trace goes with --tables"),
-        (("--tables", mnist_tables, "--csv", table), "--csv goes with --codecs"),
-    ):
-        refused = cli("traffic", *wrong)
-        assert refused.returncode == 2 and problem in refused.stderr
+
+
+def test_the_command_line_runs_codecs_on_an_accelerator_and_reports_them(store, tmp_path: Path):
+    measured, out = tmp_path / "codecs.json", tmp_path / "report"
+    save_codecs(store, measured)
+    edge = ("--codecs", measured, "--accelerator", "edge-npu-16x16", "--plan-by", "raw8")
+    tiled = json.loads(inside("traffic", *edge, "--json"))
+    assert [codec["codec"] for codec in tiled["codecs"]] == list(CODECS)
+    balance = {codec["codec"]: codec for codec in tiled["energy"]["codecs"]}
+    assert balance["raw8"]["net_pj"] == balance["raw8"]["codec_pj"] == 0 < balance["actcodec"]["codec_pj"]
+    inside("report", *edge, "--out", out)
+    content = json.loads((out / "traffic.json").read_text())
+    assert content["accelerator"] == tiled
+    assert [codec["codec"] for codec in content["energy"]["codecs"]] == list(CODECS)
+    page = (out / "index.html").read_text()
+    assert all(f'id="{section}"' in page for section in ("energy", "accelerator", "roofline"))
+    same = inside("compare", out / "traffic.json", out / "traffic.json", "--fail-above", 0)
+    assert "net energy saved, batch 16" in same
 
 
 @pytest.mark.parametrize(
@@ -157,6 +176,13 @@ def test_kept_results_are_of_the_kept_tables(network: str, folder: str):
     moved = sum(site.sizes(device.transaction_bytes).transaction_bytes for site in tables.sites)
     assert row["write_bytes"] + row["modify_bytes"] == moved
     assert result["traffic_seconds"] < 60
+    kept = RESULTS / "codec_stores" / f"{network}.json"
+    if kept.exists():
+        store = load_codecs(kept)
+        assert store.tables_digest == digest_of(tables)
+        for codec, row in zip(store.codecs, result["codecs"], strict=True):
+            rate = 8 * sum(size.stream_bytes for size in codec.sites) / store.values
+            assert (codec.name, rate, codec.correct) == (row["codec"], row["bpv_stream"], row["correct"])
 
 
 def imagenet_present() -> bool:

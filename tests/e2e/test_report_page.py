@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from actcodec_sim.dram import load_device
-from actcodec_sim.report import (
-    CosimRow,
-    Evaluation,
-    Roofline,
-    RooflinePoint,
-    Sweep,
-    SweepPoint,
-    write_report,
+from actcodec.codecs import Activity
+from actcodec_sim.accelerator import (
+    AcceleratorReport,
+    ShareLayout,
+    SiteWork,
+    accelerator_energy,
+    simulate_accelerator,
 )
-from actcodec_sim.traffic import SiteTraffic, simulate_traffic
+from actcodec_sim.dram import load_device
+from actcodec_sim.report import CosimRow, Evaluation, Sweep, SweepPoint, write_report
+from actcodec_sim.traffic import SiteTraffic, StoredSite, energy_report, load_energy, simulate_traffic
 from support.browser import chromium, find_chromium
+from support.graphs import GraphBuilder, accelerator
 
-SECTIONS = ("codecs", "accuracy", "layers", "roofline", "dram", "table", "cosim", "figures", "provenance")
+SECTIONS = (
+    *("codecs", "energy", "accuracy", "layers", "accelerator", "roofline", "dram", "table", "cosim", "figures"),
+    "provenance",
+)
 CODECS = ("raw8", "actcodec", "copy")
+UNITS = ("stem", "layer2", "layer10")
 SITES = ("stem <1>", "layer1.0.conv1", "layer10.0.conv1", "gone")
 
 
@@ -38,7 +44,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of three codecs and four sites, every section filled."""
+    """A report of three codecs and four sites, and of three layers on an accelerator, every section filled."""
     sites = [
         SiteTraffic(SITES[0], 16, 32, 32, 2, 40000, 5100, 90, 16384),
         SiteTraffic(SITES[1], 16, 40, 40, 1, 100000, 12600, 90, 25600),
@@ -48,6 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     report = simulate_traffic(sites, load_device("DDR4-2400"), provenance={"network": "net & co", "method": "p1q"})
     copy = dataclasses.replace(report.codec("actcodec"), codec="copy")
     report = dataclasses.replace(report, codecs=(*report.codecs, copy))
+    report = dataclasses.replace(report, energy=energy_report(report.codecs, load_energy("45nm"), 1_000_000))
     points = tuple(
         SweepPoint(
             method=method,
@@ -64,12 +71,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ("lsq+tuned", "fine-tuned", 3.0, 0.88),
         )
     )
-    roofline = Roofline(
-        "array",
-        256.0,
-        16.0,
-        {codec.codec: (RooflinePoint("stem", 500_000, 9000, 4000, "memory"),) for codec in report.codecs},
-    )
     out = tmp_path_factory.mktemp("report")
     write_report(
         out,
@@ -77,9 +78,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [CosimRow(SITES[0], "verilator", "encoder", 100, 100, True)],
         evaluation=Evaluation(0.88, 100, 0.91),
         sweep=Sweep("net & co", 0.91, points),
-        roofline=roofline,
+        accelerator=_on_accelerator(),
     )
     return out
+
+
+def _on_accelerator() -> AcceleratorReport:
+    """Three layers and two codecs, one of them of stored sites whose decoder is slow."""
+    builder = GraphBuilder((16, 16, 16))
+    before = "input"
+    for name, channels in zip(UNITS, (16, 32, 8), strict=True):
+        before = builder.conv(name, before, channels)
+    graph = builder.graph()
+    coded = {
+        name: ShareLayout(StoredSite(name, (channels, 16, 16), 1, 8000, 1000, 0, 10, 100_000))
+        for name, channels in (("stem", 16), ("layer2", 32))
+    }
+    report = simulate_accelerator(graph, accelerator(), load_device("DDR4-2400"), {"actcodec": coded})
+    work = SiteWork(Activity(macs=1000), Activity(macs=1000))
+    energy = accelerator_energy(report, {"actcodec": dict.fromkeys(coded, work)}, load_energy("45nm"))
+    return dataclasses.replace(report, energy=energy)
 
 
 @pytest.fixture
@@ -105,11 +123,12 @@ def _column(page: Page, number: int) -> list[str]:
 
 
 def _moved(page: Page) -> list[float]:
-    return [float(text.replace("\u202f", "")) for text in _column(page, 10)]
+    return [float(text.replace("\u202f", "")) for text in _column(page, 11)]
 
 
 def test_a_heading_sorts_by_value_and_turns_round(page: Page) -> None:
-    moved = page.get_by_role("button", name="moved")
+    table = page.locator("#layer-table")
+    moved = table.get_by_role("button", name="moved")
     before = _moved(page)
     assert before != sorted(before)
     moved.click()
@@ -118,7 +137,7 @@ def test_a_heading_sorts_by_value_and_turns_round(page: Page) -> None:
     moved.click()
     assert _moved(page) == sorted(before, reverse=True)
     # Names with numbers in them are sorted as a reader counts; the keyboard does what a click does.
-    page.get_by_role("button", name="layer", exact=True).focus()
+    table.get_by_role("button", name="layer", exact=True).focus()
     page.keyboard.press("Enter")
     names = _column(page, 1)
     assert names.index("layer1.0.conv1") < names.index("layer10.0.conv1")
@@ -127,12 +146,44 @@ def test_a_heading_sorts_by_value_and_turns_round(page: Page) -> None:
 
 def test_the_filter_drops_rows(page: Page) -> None:
     assert len(_column(page, 1)) == len(SITES) * len(CODECS)
-    page.get_by_label("filter").fill("conv1 ACT")
+    page.locator("#filter").fill("conv1 ACT")
     assert _column(page, 1) == ["layer1.0.conv1", "layer10.0.conv1"]
     assert set(_column(page, 2)) == {"actcodec"}
     assert page.locator("#filter-status").inner_text() == f"2 of {len(SITES) * len(CODECS)} rows"
-    page.get_by_label("filter").fill("")
+    page.locator("#filter").fill("")
     assert len(_column(page, 1)) == len(SITES) * len(CODECS)
+
+
+def test_layers_on_the_accelerator_sort_and_filter_by_themselves(page: Page) -> None:
+    table = page.locator("#unit-table")
+
+    def column(number: int) -> list[str]:
+        return table.locator(f"tbody tr:visible > :nth-child({number})").all_inner_texts()
+
+    assert column(1) == [*UNITS, *UNITS] and set(column(2)) == {"raw8", "actcodec"}
+    assert column(3) == ["compute"] * 4 + ["decoder"] * 2
+    cycles = [float(text.replace("\u202f", "")) for text in column(4)]
+    table.get_by_role("button", name="time").click()
+    assert [float(text.replace("\u202f", "")) for text in column(4)] == sorted(cycles)
+    table.get_by_role("button", name="layer").click()
+    assert column(1) == [name for name in ("layer2", "layer10", "stem") for _ in range(2)]
+    page.locator("#unit-filter").fill("decoder")
+    assert sorted(column(1)) == ["layer10", "layer2"]
+    assert page.locator("#unit-filter-status").inner_text() == "2 of 6 rows"
+    assert len(_column(page, 1)) == len(SITES) * len(CODECS), "the other table is as it was"
+    assert page.locator("#roofline").inner_text() == "Roofline of test with DDR4-2400"
+
+
+def test_energy_says_what_is_left_of_the_saving(page: Page, folder: Path) -> None:
+    content = json.loads((folder / "traffic.json").read_text())
+    row = page.locator("section[aria-labelledby=energy] tbody tr").nth(1)
+    net = content["energy"]["codecs"][1]["batch_16"]["net_pj"] / 1e6
+    assert row.locator("td").nth(8).inner_text() == f"{net:.2f}".replace("-", "−")
+    assert "0.3 pJ/MAC, 45 nm" in page.locator("section[aria-labelledby=provenance]").inner_text()
+    assert content["accelerator"]["codecs"][1]["units"][1]["bound"] == "decoder"
+    tiled = page.locator("section[aria-labelledby=accelerator] table.codecs tbody tr").nth(1).locator("td")
+    balance = content["accelerator"]["energy"]["codecs"][1]
+    assert tiled.last.inner_text() == f"{balance['net_pj'] / 1e6:.2f}".replace("-", "−")
 
 
 def test_another_layer_or_codec_changes_the_timeline(page: Page) -> None:
@@ -181,8 +232,8 @@ def test_print_shows_every_section_and_no_control(page: Page) -> None:
     assert page.locator("#timeline svg").count() == 2
     assert page.locator(".controls:visible, nav:visible").count() == 0
     assert page.locator(".bars caption").inner_text() == "bytes moved, KiB", "what the hidden choice was"
-    table = page.locator(".scroll")
-    assert table.evaluate("e => e.scrollHeight <= e.clientHeight + 1"), "no row is cut off"
+    for table in page.locator(".scroll").all():
+        assert table.evaluate("e => e.scrollHeight <= e.clientHeight + 1"), "no row is cut off"
 
 
 def test_no_width_scrolls_sideways(page: Page) -> None:

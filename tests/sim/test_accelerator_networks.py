@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from actcodec.codecs import load_codecs
+from actcodec.configs import configs_folder
 from actcodec.graph import LayerGraph
 from actcodec.networks import network_spec
 from actcodec.networks.layers import layer_graph
 from actcodec.networks.mobilenetv2 import MobileNetV2
 from actcodec.params import CodecParams
+from actcodec.tables import digest_of, load_tables
 from actcodec.tables.synthetic import synthetic_site
 from actcodec_sim.accelerator import AcceleratorReport, Layout, RowLayout, load_accelerator, simulate_accelerator
 from actcodec_sim.dram import load_device
@@ -59,6 +64,23 @@ def test_resnet20_on_every_preset(name):
             assert unit.staging_bytes <= max(sizes.values())
     shortcuts = any(unit.resident for unit in raw.units)
     assert shortcuts == (name == "edge-npu-16x16")
+
+
+def test_kept_results_are_of_the_kept_tables_and_took_less_than_a_minute():
+    results = Path(__file__).parents[2] / "benchmarks" / "results"
+    kept = json.loads((results / "accelerators.json").read_text())
+    presets = sorted(path.stem for path in (configs_folder() / "accelerator").glob("*.toml"))
+    for network in kept["networks"]:
+        assert network["tables_digest"] == digest_of(load_tables(results / network["tables"]))
+        assert sorted(network["accelerators"]) == presets
+        assert all(found["seconds"] < 60 for found in network["accelerators"].values())
+        codecs = ["raw8", "actcodec"]
+        if network["codec_store"] is not None:
+            store = load_codecs(results / network["codec_store"])
+            assert store.tables_digest == network["tables_digest"]
+            codecs = [codec.name for codec in store.codecs]
+        for found in network["accelerators"].values():
+            assert [row["codec"] for row in found["codecs"]] == codecs
 
 
 def test_mobilenetv2_at_224_with_fused_inverted_residuals():

@@ -11,9 +11,11 @@ from actcodec.codecs import Activity, CodecSizes, CodecStore, SiteShape, StoredS
 from actcodec.configs import configs_folder
 from actcodec.errors import ActcodecError
 from actcodec.params import load_params
+from actcodec.tables import digest_of
 from actcodec.tables.synthetic import synthetic_tables
 from actcodec_sim.dram import load_device
-from actcodec_sim.report import codecs_csv, traffic_csv
+from actcodec_sim.report import codecs_csv, frame_report, traffic_csv
+from actcodec_sim.report.bars import layer_charts, used_parts
 from actcodec_sim.traffic import (
     StoredSite,
     energy_report,
@@ -167,6 +169,34 @@ def site(name: str, **changes) -> StoredSite:
         "decode_cycles": 0,
     }
     return StoredSite(name, **{**figures, **changes})
+
+
+def test_bars_have_a_part_for_headers_where_there_are_some(report):
+    assert ("header", "stream headers") in used_parts(report)
+    chart = layer_charts(report)[0]
+    a = report.codec("half").sites[0]
+    bar = chart.rows[0][1]
+    assert bar is not None and dict(bar.parts)["header"] == pytest.approx(bar.length * 24 / (a.moved_bytes + 128))
+    raw = replace(report, codecs=report.codecs[:1])
+    assert [key for key, _ in used_parts(raw)] == ["payload"]
+
+
+def test_a_page_of_codecs_and_tables_is_about_both():
+    tables = synthetic_tables(1, load_params("default"))
+    with pytest.raises(ActcodecError, match="network = 'net', the tables' is 'synthetic'"):
+        frame_report(tables, STORE, "DDR4-2400")
+    store = STORE.model_copy(update={"network": "synthetic"})
+    with pytest.raises(ActcodecError, match="codec: 'actcodec' is unknown; known: raw8, half"):
+        frame_report(tables, store, "DDR4-2400")
+    ours = store.codecs[1].model_copy(update={"name": "actcodec"})
+    store = store.model_copy(update={"codecs": (store.codecs[0], ours), "tables_digest": digest_of(tables)})
+    both = frame_report(tables, store, "DDR4-2400")
+    assert both.energy is not None and both.provenance["images"] == "3" and both.provenance["method"] == "synthetic"
+    alone = frame_report(None, STORE, "DDR4-2400", "45nm-analytic")
+    assert alone.energy is not None and alone.energy.model.name == "45nm-analytic"
+    assert frame_report(tables, None, "DDR4-2400").energy is None
+    with pytest.raises(ActcodecError, match="needs --tables or --codecs"):
+        frame_report(None, None, "DDR4-2400")
 
 
 def test_codecs_have_to_be_of_the_same_sites(report):

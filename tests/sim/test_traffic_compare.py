@@ -67,6 +67,8 @@ def test_a_report_is_read_back(content, tmp_path):
         (lambda c: c["codecs"][1]["memory_limited"]["batch_1"].update(energy_pj=math.nan), "energy_pj"),
         (lambda c: c["codecs"][1].update(paced=3), "codecs.1.paced"),
         (lambda c: c["device"].pop("name"), "device.name"),
+        (lambda c: c.update(energy={"constants": {}}), "energy.codecs"),
+        (lambda c: c.update(with_energy(c, codec_pj=-1)), "energy.codecs.0.batches.16.codec_pj = -1"),
     ],
 )
 def test_a_wrong_file_is_one_line(edited, tmp_path, change, words):
@@ -85,6 +87,47 @@ def test_what_is_no_report_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ActcodecError, match=r"wrong\.json: is not"):
         load_report(path)
+
+
+ENERGY = {
+    "constants": {"name": "45nm", "mac": {"value": 0.3, "source": "a"}},
+    "codecs": [{"codec": "actcodec", "batch_16": {"codec_pj": 2e6, "net_pj": 8e6}}],
+}
+
+
+def with_energy(content: dict, **changes: float) -> dict:
+    """The report with an energy balance of one codec."""
+    energy = copy.deepcopy(ENERGY)
+    energy["codecs"][0]["batch_16"].update(changes)  # type: ignore[index]
+    return {**content, "energy": energy}
+
+
+def test_energy_is_compared_where_both_reports_have_it(content, edited):
+    before = parsed(with_energy(content))
+    after = with_energy(content, codec_pj=2.5e6, net_pj=7e6)
+    result = compare_reports(before, parsed(after))
+    assert result.warnings == ()
+    raw, coded = ({change.figure: change for change in codec.totals} for codec in result.codecs)
+    assert not any("net" in figure or "codec energy" in figure for figure in raw)
+    assert (coded["codec energy, batch 16"].after, coded["net energy saved, batch 16"].percent) == (2.5, -12.5)
+    assert result.regressions(10) == [
+        "actcodec: codec energy, batch 16: 2 → 2.5 µJ, +25.00 % is above 10 %",
+        "actcodec: net energy saved, batch 16: 8 → 7 µJ, -12.50 % is below −10 %",
+    ]
+    assert compare_reports(parsed(after), before).regressions(0) == []
+    after["energy"]["constants"]["mac"] = {"value": 0.2, "source": "b"}
+    assert list(compare_reports(before, parsed(after)).warnings) == ["energy: mac.value: 0.3 → 0.2"]
+    without = compare_reports(before, parsed(content))
+    assert list(without.warnings) == ["energy: only in the first report"] and without.regressions(0) == []
+
+
+def test_a_net_that_falls_below_zero_is_worse_and_one_that_rises_is_not(content):
+    def lines(*net: float) -> list[str]:
+        before, after = (parsed(with_energy(content, net_pj=value)) for value in net)
+        return compare_reports(before, after).regressions(5)
+
+    assert len(lines(1e6, -1e6)) == len(lines(-1e6, -2e6)) == len(lines(0, -1e6)) == 1
+    assert lines(-2e6, -1e6) == lines(-1e6, 1e6) == lines(0, 1e6) == []
 
 
 def test_the_same_report_has_no_change(content):

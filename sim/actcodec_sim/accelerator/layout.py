@@ -1,8 +1,9 @@
 """How a tensor lies in memory under one codec: which transactions a window of it takes, and the codec's cycles for it.
 
-Two kinds. ``RowLayout`` has rows of a fixed pitch, so that any row is found without the ones before it: raw bytes and
-this project's streams. ``ShareLayout`` is for codes of variable length: every stripe that a tiling writes or reads is
-taken for a stream of its own, of its share of the whole tensor's bytes, rounded up to a transaction.
+Two kinds. ``RowLayout`` has rows of a fixed pitch, so that any row is found without the ones before it: raw bytes,
+values of any other equal width, and this project's streams. ``ShareLayout`` is for codes of variable length: every
+stripe that a tiling writes or reads is taken for a stream of its own, of its share of the whole tensor's bytes, rounded
+up to a transaction.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ class Layout(Protocol):
     def decode_cycles(self, rows: range, columns: range) -> int:
         """Cycles to decode these rows and columns."""
 
+    def decoded(self, rows: range, columns: range) -> float:
+        """Share of the tensor's positions that are decoded to get these rows and columns."""
+
 
 @dataclass(frozen=True)
 class _Rows:
@@ -93,12 +97,21 @@ class RowLayout:
     word_bits: int = 8
     skips: bool = False
     table: SiteTable | None = None
+    loaded_bytes: int = 0
+    """Bytes that encoder and decoder load each, where there is no ``table``."""
 
     @staticmethod
     def raw(tensor: Tensor) -> RowLayout:
         """Bytes, position by position, all channels of a position together."""
         plane = _Rows(0, tensor.width * tensor.channels, 8 * tensor.channels)
         return RowLayout((tensor.channels, tensor.height, tensor.width), (plane,), skips=True)
+
+    @staticmethod
+    def packed(stored: StoredSite, bits: int) -> RowLayout:
+        """Values of ``bits`` bits, position by position; rows begin on a byte. No coder, so no cycles."""
+        channels, height, width = stored.shape
+        plane = _Rows(0, -(-width * channels * bits // 8), bits * channels)
+        return RowLayout((channels, height, width), (plane,), skips=True, loaded_bytes=stored.table_bytes)
 
     @staticmethod
     def coded(table: SiteTable) -> RowLayout:
@@ -128,7 +141,9 @@ class RowLayout:
     @cached_property
     def _table_parts(self) -> tuple[int, int]:
         """Bytes of the encoder's and the decoder's part; widths and shifts are in both."""
-        if self.table is None or not self.table.table_bytes:
+        if self.table is None:
+            return self.loaded_bytes, self.loaded_bytes
+        if not self.table.table_bytes:
             return 0, 0
         site = self.table
         kept = int((site.arrays.width > 0).sum())
@@ -253,6 +268,10 @@ class RowLayout:
             )
         return self._decoded[key]
 
+    def decoded(self, rows: range, columns: range) -> float:
+        """Share of the positions; those that a stride leaves out are not decoded."""
+        return len(rows) * len(columns) / (self.height * self.width)
+
 
 @dataclass(frozen=True, eq=False)
 class ShareLayout:
@@ -339,6 +358,10 @@ class ShareLayout:
     def decode_cycles(self, rows: range, columns: range) -> int:
         """Cycles of the decoder for a window, by share."""
         return self._share(self.stored.decode_cycles, self._positions(rows, columns))
+
+    def decoded(self, rows: range, columns: range) -> float:
+        """Share of the positions of the smallest window without gaps."""
+        return self._positions(rows, columns) / (self._height * self._width)
 
 
 def _touched(firsts: Sequence[Int64Array], stops: Sequence[Int64Array], transaction: int) -> Int64Array:

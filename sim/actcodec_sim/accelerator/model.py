@@ -113,6 +113,8 @@ def _run(
                 memory_bytes={m.name: need for m, need in zip(accelerator.memory, tiled.memory_bytes(), strict=True)},
                 staging_bytes=tiled.staging_bytes,
                 resident=tuple(sorted([*residence.present, *residence.kept, *own])),
+                site_reads=_site_reads(graph, steps),
+                site_writes=() if residence.output or unit.output.site is None else (unit.output.site,),
                 reread_bytes=_reread(choice, layouts, device.transaction_bytes),
                 requests=memory.reads + memory.writes,
                 row_hits=memory.row_hits,
@@ -136,6 +138,17 @@ def _counted(steps: Sequence[Step], transaction: int) -> UnitBytes:
             modified = "modify" if transfer.purpose == "activations" else "others_read"
             counts[modified] += (len(transfer.address) - written) * transaction
     return UnitBytes(**counts)
+
+
+def _site_reads(graph: LayerGraph, steps: Sequence[Step]) -> dict[str, float]:
+    """Times that each site is read, by positions."""
+    found: dict[str, list[float]] = {}
+    for step in steps:
+        for name, share in step.decoded.items():
+            site = graph.by_name[name].site
+            if site is not None:
+                found.setdefault(site, []).append(share)
+    return {site: math.fsum(shares) for site, shares in found.items()}
 
 
 def _reread(choice: Choice, layouts: Mapping[str, Layout], transaction: int) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actcodec.errors import ActcodecError
 from actcodec_sim.accelerator.config import Accelerator
 from actcodec_sim.accelerator.tiling import Tiling
 from actcodec_sim.accelerator.timing import RESOURCES, Resource, UnitTime
 from actcodec_sim.dram import DramDevice
+
+if TYPE_CHECKING:
+    from actcodec_sim.accelerator.energy import AcceleratorEnergy
 
 SCHEMA_VERSION = 1
 
@@ -38,9 +41,14 @@ class UnitBytes:
         return self.activations_read + self.activations_write + self.modify
 
     @property
+    def others(self) -> int:
+        """Bytes of tensors without a site."""
+        return self.others_read + self.others_write
+
+    @property
     def total(self) -> int:
         """All bytes."""
-        return self.activations + self.others_read + self.others_write + self.weights + self.tables
+        return self.activations + self.others + self.weights + self.tables
 
     def __add__(self, other: UnitBytes) -> UnitBytes:
         return UnitBytes(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
@@ -56,7 +64,9 @@ class UnitResult:
 
     ``compute_cycles`` are the array's alone, ``cycles`` of its clock the whole; ``memory_bytes`` what each memory has
     to hold, ``staging_bytes`` the part of it that waits for the encoder; ``resident`` names tensors that are on the
-    chip as a whole, ``reread_bytes`` are those of reads beyond every input and weight once.
+    chip as a whole, ``reread_bytes`` are those of reads beyond every input and weight once. ``site_reads`` are the
+    times that each site is read and, where it is coded, decoded: by positions, 1 being the whole tensor once;
+    ``site_writes`` names those that are written.
     """
 
     name: str
@@ -73,10 +83,17 @@ class UnitResult:
     memory_bytes: dict[str, int]
     staging_bytes: int
     resident: tuple[str, ...]
+    site_reads: dict[str, float]
+    site_writes: tuple[str, ...]
     reread_bytes: int
     requests: int
     row_hits: int
     energy_pj: float
+
+    @property
+    def label(self) -> str:
+        """A short name: the layer, or the first and the last one of a chain."""
+        return self.name if len(self.layers) == 1 else f"{self.layers[0]} … {self.layers[-1]}"
 
     @property
     def bound(self) -> Resource:
@@ -121,6 +138,8 @@ class UnitResult:
             "memory_bytes": self.memory_bytes,
             "staging_bytes": self.staging_bytes,
             "resident": list(self.resident),
+            "site_reads": self.site_reads,
+            "site_writes": list(self.site_writes),
             "requests": self.requests,
             "row_hits": self.row_hits,
             "energy_pj": self.energy_pj,
@@ -203,7 +222,10 @@ class AcceleratorRun:
 
 @dataclass(frozen=True)
 class AcceleratorReport:
-    """A network on an accelerator with a memory, codecs side by side; ``provenance`` is free text by name."""
+    """A network on an accelerator with a memory, codecs side by side; ``provenance`` is free text by name.
+
+    ``energy`` holds codec and network energy beside the memory's, where the codecs' work is known.
+    """
 
     network: str
     accelerator: Accelerator
@@ -212,6 +234,7 @@ class AcceleratorReport:
     tables: str
     runs: tuple[AcceleratorRun, ...]
     provenance: dict[str, str]
+    energy: AcceleratorEnergy | None = None
 
     def run(self, codec: str) -> AcceleratorRun:
         """The run of ``codec``; ActcodecError lists the known ones where there is none."""
@@ -241,4 +264,5 @@ class AcceleratorReport:
             "tables": self.tables,
             "ridge_macs_per_byte": self.ridge,
             "codecs": [run.to_json() for run in self.runs],
+            **({} if self.energy is None else {"energy": self.energy.to_json()}),
         }

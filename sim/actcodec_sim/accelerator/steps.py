@@ -32,11 +32,12 @@ class Transfer:
 
 @dataclass
 class Step:
-    """One tile: cycles of the array, of decoder and encoder, and its transfers."""
+    """One tile: cycles of the array, of decoder and encoder, its transfers, and the share decoded of each input."""
 
     compute: int = 0
     decode: int = 0
     encode: int = 0
+    decoded: dict[str, float] = field(default_factory=dict)
     reads: list[Transfer] = field(default_factory=list)
     writes: list[Transfer] = field(default_factory=list)
 
@@ -118,6 +119,7 @@ class _Maker:
         if len(numbers):
             step.reads.append(self._reading(self._purpose(name), self._places.tensors[name], numbers))
         step.decode += layout.decode_cycles(access.rows, access.columns)
+        step.decoded[name] = layout.decoded(access.rows, access.columns)
 
     def _reading(self, purpose: str, base: int, numbers: Int64Array) -> Transfer:
         return Transfer(purpose, base + numbers * self._transaction, np.zeros(len(numbers), np.bool_))

@@ -29,6 +29,11 @@ class Tiling:
     hold_weights: bool = False
     hold_inputs: bool = False
 
+    @property
+    def label(self) -> str:
+        """Rows × columns × channels."""
+        return f"{self.rows}×{self.columns}×{self.channels}"
+
 
 @dataclass(frozen=True)
 class Residence:

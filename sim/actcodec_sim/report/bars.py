@@ -10,6 +10,7 @@ from actcodec_sim.traffic import CodecTraffic, SiteResult, TrafficReport
 PARTS: tuple[tuple[str, str, Callable[[SiteResult], float]], ...] = (
     ("payload", "payload", lambda site: site.payload_bytes),
     ("padding", "padding", lambda site: site.padding_bytes),
+    ("header", "stream headers", lambda site: site.header_bytes),
     ("rounding", "transaction rounding", lambda site: site.rounding_bytes + site.modify_bytes),
     ("tables", "tables, one load", lambda site: site.table_bytes),
 )
@@ -56,6 +57,12 @@ def layer_charts(report: TrafficReport) -> tuple[BarChart, ...]:
         _chart(report, "bits", "bits per value", "bits", 2, 1.0, (("value", "", _bits_per_value),)),
         _chart(report, "cycles", "memory cycles", "cycles", 0, 1.0, (("value", "", lambda site: site.cycles),)),
     )
+
+
+def used_parts(report: TrafficReport) -> tuple[tuple[str, str], ...]:
+    """Key and label of the parts that some bar has."""
+    sites = [site for codec in report.codecs for site in codec.sites]
+    return tuple((key, label) for key, label, part in PARTS if any(part(site) for site in sites))
 
 
 def layer_names(report: TrafficReport) -> dict[str, tuple[int, int, int]]:

@@ -10,8 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import actcodec
+from actcodec_sim.accelerator import AcceleratorReport
+from actcodec_sim.report.accelerator import accelerator_roofline, bound_bar
 from actcodec_sim.report.accuracy import Evaluation, Sweep
-from actcodec_sim.report.bars import DIRECTIONS, PARTS, codec_bars, layer_charts, layer_names
+from actcodec_sim.report.bars import DIRECTIONS, codec_bars, layer_charts, layer_names, used_parts
 from actcodec_sim.report.cosim import CosimRow
 from actcodec_sim.report.plots import rate_accuracy, roofline_plot, shown_from
 from actcodec_sim.report.roofline import Roofline
@@ -29,12 +31,14 @@ def html_page(
     evaluation: Evaluation | None = None,
     sweep: Sweep | None = None,
     roofline: Roofline | None = None,
+    accelerator: AcceleratorReport | None = None,
     downloads: dict[str, str] | None = None,
 ) -> str:
     """The page: summary, plots, timeline, layers, co-simulation where there is any, assumptions and provenance.
 
-    ``evaluation`` and ``sweep`` say how accurate the network is, ``roofline`` how busy the accelerator; what is not
-    given is left out. ``downloads`` are files that the page hands out, text by name.
+    ``evaluation`` and ``sweep`` say how accurate the network is, ``accelerator`` what it does on one, with its roofline
+    where no other ``roofline`` is given; what is not given is left out. ``downloads`` are files that the page hands
+    out, text by name.
     """
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
@@ -44,10 +48,12 @@ def html_page(
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
-    environment.filters["fixed"] = lambda value, digits=2: f"{value:,.{digits}f}".replace(",", "\u202f")
+    environment.filters["fixed"] = _fixed
     environment.filters["verbatim"] = _verbatim
     codec = _focus(report)
     accuracy = _accuracy(report, evaluation, sweep)
+    if roofline is None and accelerator is not None:
+        roofline = accelerator_roofline(accelerator, codec.codec)
     unit, bars = codec_bars(report)
     context: dict[str, Any] = {
         "report": report,
@@ -59,11 +65,13 @@ def html_page(
         "sweep_plot": None if sweep is None else Markup(_rate_accuracy(sweep, codec, accuracy)),
         "sweep_below": 0 if sweep is None else sum(100 * p.accuracy < shown_from(sweep) for p in sweep.points),
         "sweep_bottom": 0.0 if sweep is None else shown_from(sweep),
+        "accelerator": accelerator,
+        "bound_bar": bound_bar,
         "roofline": roofline,
         "roofline_plot": None if roofline is None else Markup(roofline_plot(roofline)),
         "batches": BATCHES,
         "reference_bits": REFERENCE_BITS,
-        "parts": PARTS,
+        "parts": used_parts(report),
         "directions": DIRECTIONS,
         "codec_unit": unit,
         "codec_bars": bars,
@@ -104,6 +112,12 @@ def _accuracy(report: TrafficReport, evaluation: Evaluation | None, sweep: Sweep
 
 def _rate_accuracy(sweep: Sweep, codec: CodecTraffic, accuracy: Evaluation | None) -> str:
     return rate_accuracy(sweep, codec.bpv_stream(), None if accuracy is None else accuracy.accuracy)
+
+
+def _fixed(value: float, digits: int = 2) -> str:
+    """A number of ``digits`` decimals, thin spaces between thousands and a true minus."""
+    text = f"{value:,.{digits}f}".replace(",", "\u202f")
+    return text.replace("-", "−")
 
 
 def _verbatim(text: str) -> Markup:

@@ -2,7 +2,7 @@
 
 from actcodec_sim.traffic.compare import Change, CodecChange, Comparison, SiteChange, compare_reports
 from actcodec_sim.traffic.energy import CodecBalance, EnergyModel, EnergyReport, energy_report, load_energy
-from actcodec_sim.traffic.from_codecs import run_codecs, stored_codecs
+from actcodec_sim.traffic.from_codecs import check_tables, run_codecs, store_provenance, stored_codecs
 from actcodec_sim.traffic.from_tables import run_traffic, site_traffic, write_frame_traces
 from actcodec_sim.traffic.model import simulate_codecs, simulate_traffic
 from actcodec_sim.traffic.pacing import Pacing
@@ -30,6 +30,7 @@ __all__ = [
     "SiteTraffic",
     "StoredSite",
     "TrafficReport",
+    "check_tables",
     "command_windows",
     "compare_reports",
     "energy_report",
@@ -40,6 +41,7 @@ __all__ = [
     "simulate_codecs",
     "simulate_traffic",
     "site_traffic",
+    "store_provenance",
     "stored_codecs",
     "write_frame_traces",
 ]

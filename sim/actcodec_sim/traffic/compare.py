@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actcodec_sim.traffic.report_file import CodecFigures, ReportFile, SiteFigures
+from actcodec_sim.traffic.report_file import CodecFigures, EnergyFigures, ReportFile, SiteFigures
 
 
 @dataclass(frozen=True)
 class Change:
-    """One figure ``before`` and ``after``; ``cost``: more of it is worse."""
+    """One figure ``before`` and ``after``; ``cost``: more of it is worse, ``gain``: less of it is."""
 
     figure: str
     unit: str
     before: float
     after: float
     cost: bool = True
+    gain: bool = False
 
     @property
     def difference(self) -> float:
@@ -27,10 +28,14 @@ class Change:
 
     @property
     def percent(self) -> float:
-        """Difference in percent of before; infinite where before is 0 and after is not."""
+        """Difference in percent of the size of before; infinite where before is 0 and after is not."""
         if self.before:
-            return 100 * self.difference / self.before
-        return math.inf if self.after else 0.0
+            return 100 * self.difference / abs(self.before)
+        return math.copysign(math.inf, self.after) if self.after else 0.0
+
+    def worse_by(self, percent: float) -> bool:
+        """Whether it got worse by more than ``percent``."""
+        return (self.cost and self.percent > percent) or (self.gain and self.percent < -percent)
 
     def to_json(self) -> dict[str, Any]:
         """Every figure; ``percent`` is null where it is infinite."""
@@ -90,14 +95,14 @@ class Comparison:
     warnings: tuple[str, ...]
 
     def regressions(self, percent: float) -> list[str]:
-        """A line for each figure of a frame that rose by more than ``percent``, and each codec that is gone."""
+        """A line for each figure of a frame that got worse by more than ``percent``, and each codec that is gone."""
         lines = [f"{codec}: is missing in the second report" for codec in self.missing]
         for codec in self.codecs:
             for change in codec.totals:
-                if change.cost and change.percent > percent:
+                if change.worse_by(percent):
                     lines.append(
                         f"{codec.codec}: {change.figure}: {change.before:.6g} → {change.after:.6g} {change.unit}, "
-                        f"{change.percent:+.2f} % is above {percent:g} %"
+                        f"{change.percent:+.2f} % is {'below −' if change.gain else 'above '}{percent:g} %"
                     )
         return lines
 
@@ -110,7 +115,11 @@ def compare_reports(before: ReportFile, after: ReportFile) -> Comparison:
     """What changed from ``before`` to ``after``, in the order of ``after``."""
     old = {codec.codec: codec for codec in before.codecs}
     new = {codec.codec: codec for codec in after.codecs}
-    codecs = tuple(_codec_change(old[name], codec) for name, codec in new.items() if name in old)
+    codecs = tuple(
+        _codec_change(old[name], codec, _energy_changes(name, before.energy, after.energy))
+        for name, codec in new.items()
+        if name in old
+    )
     missing = tuple(name for name in old if name not in new)
     warnings = [
         *_setting_warnings(before, after),
@@ -135,12 +144,12 @@ _SITE_FIGURES: tuple[tuple[str, str, bool, Callable[[SiteFigures], float]], ...]
 )
 
 
-def _codec_change(before: CodecFigures, after: CodecFigures) -> CodecChange:
+def _codec_change(before: CodecFigures, after: CodecFigures, energy: Iterable[Change]) -> CodecChange:
     old = {site.name: site for site in before.sites}
     new = {site.name: site for site in after.sites}
     return CodecChange(
         codec=after.codec,
-        totals=tuple(_totals(before, after)),
+        totals=(*_totals(before, after), *energy),
         sites=tuple(
             SiteChange(
                 name,
@@ -178,6 +187,18 @@ def _totals(before: CodecFigures, after: CodecFigures) -> Iterator[Change]:
         yield Change(f"{kind}row hits", "%", rate, new_rate, cost=False)
 
 
+def _energy_changes(codec: str, before: EnergyFigures | None, after: EnergyFigures | None) -> Iterator[Change]:
+    """Energy of the codec and what is left of the saving, where both reports have them."""
+    if before is None or after is None:
+        return
+    old, new = before.batches(codec), after.batches(codec)
+    for batch in (batch for batch in old if batch in new):
+        spent = old[batch].codec_pj / 1e6, new[batch].codec_pj / 1e6
+        yield Change(f"codec energy, batch {batch}", "µJ", *spent)
+        left = old[batch].net_pj / 1e6, new[batch].net_pj / 1e6
+        yield Change(f"net energy saved, batch {batch}", "µJ", *left, cost=False, gain=True)
+
+
 def _setting_warnings(before: ReportFile, after: ReportFile) -> Iterator[str]:
     """What the reports were made for, where it differs."""
     if before.device["name"] != after.device["name"]:
@@ -187,6 +208,12 @@ def _setting_warnings(before: ReportFile, after: ReportFile) -> Iterator[str]:
             yield f"device {after.device['name']}: {field}: {old} → {new}"
     for field, old, new in _differences(before.pacing, after.pacing):
         yield f"pacing: {field}: {old} → {new}"
+    if before.energy is None or after.energy is None:
+        if before.energy is not after.energy:
+            yield f"energy: only in the {'first' if after.energy is None else 'second'} report"
+    else:
+        for field, old, new in _differences(before.energy.constants, after.energy.constants):
+            yield f"energy: {field}: {old} → {new}"
     for field in ("network", "dataset"):
         if before.provenance.get(field) != after.provenance.get(field):
             yield f"{field}: {before.provenance.get(field)} → {after.provenance.get(field)}"

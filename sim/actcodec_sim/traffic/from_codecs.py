@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from actcodec.codecs import CodecStore, StoredSize
+from actcodec.errors import ActcodecError
+from actcodec.tables import Tables, digest_of
 from actcodec_sim.dram import DramDevice, load_device
 from actcodec_sim.dram.controller import DEFAULT_QUEUE_DEPTH
 from actcodec_sim.traffic.energy import EnergyModel, energy_report, load_energy
@@ -39,7 +41,7 @@ def run_codecs(
     chosen = device if isinstance(device, DramDevice) else load_device(device)
     constants = energy if isinstance(energy, EnergyModel) else load_energy(energy)
     report = simulate_codecs(
-        stored_codecs(store), chosen, pacing=pacing, queue_depth=queue_depth, provenance=_provenance(store)
+        stored_codecs(store), chosen, pacing=pacing, queue_depth=queue_depth, provenance=store_provenance(store)
     )
     return replace(report, energy=energy_report(report.codecs, constants, store.network_macs))
 
@@ -63,7 +65,16 @@ def _stored(store: CodecStore, sizes: Sequence[StoredSize]) -> tuple[StoredSite,
     )
 
 
-def _provenance(store: CodecStore) -> dict[str, str]:
+def check_tables(store: CodecStore, tables: Tables) -> None:
+    """Raise ActcodecError where ``store`` holds this project's codec with other tables, or is of another network."""
+    if store.network != tables.provenance.network:
+        raise ActcodecError("codecs", f"network = {store.network!r}, the tables' is {tables.provenance.network!r}")
+    if store.tables_digest not in (None, digest_of(tables)):
+        raise ActcodecError("codecs", "the tables are not those that the codecs were measured with")
+
+
+def store_provenance(store: CodecStore) -> dict[str, str]:
+    """What was measured, by name: network, images, tables, and how each codec was calibrated."""
     named = {
         "network": store.network,
         "dataset": store.dataset,

@@ -104,6 +104,41 @@ class CodecFigures(_Part):
         return self
 
 
+class EnergyBatch(_Part):
+    """What a codec's frame takes, and what is left of the saving: negative where the codec takes more."""
+
+    codec_pj: _Amount
+    net_pj: Annotated[float, Field(allow_inf_nan=False)]
+
+
+class CodecEnergyFigures(_Part):
+    """Energy of one codec."""
+
+    codec: str
+    batches: dict[int, EnergyBatch]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, content: Any) -> Any:
+        return _with_batches(content)
+
+
+class EnergyFigures(_Part):
+    """Energy of the codecs, with the constants as they were written."""
+
+    constants: dict[str, Any]
+    codecs: list[CodecEnergyFigures]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _distinct("codec", [codec.codec for codec in self.codecs])
+        return self
+
+    def batches(self, codec: str) -> dict[int, EnergyBatch]:
+        """Figures of ``codec`` by batch; empty where it has none."""
+        return next((found.batches for found in self.codecs if found.codec == codec), {})
+
+
 class ReportFile(_Part):
     """A whole report; ``device`` and ``pacing`` as they were written."""
 
@@ -113,6 +148,7 @@ class ReportFile(_Part):
     device: dict[str, Any]
     pacing: dict[str, float | None]
     codecs: Annotated[list[CodecFigures], Field(min_length=1)]
+    energy: EnergyFigures | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

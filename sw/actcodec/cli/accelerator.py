@@ -11,6 +11,7 @@ from actcodec.cli.options import DatasetOption, JsonOption, print_json, print_ta
 from actcodec.errors import ActcodecError
 
 if TYPE_CHECKING:
+    from actcodec.codecs import CodecStore
     from actcodec.graph import LayerGraph
     from actcodec.tables import Tables
     from actcodec_sim.accelerator import AcceleratorReport
@@ -21,7 +22,9 @@ AcceleratorOption = Annotated[
 ]
 GraphOption = Annotated[
     Path | None,
-    typer.Option("--graph", help="Layers, as `actcodec graph` writes them; default: those of the tables' network."),
+    typer.Option(
+        "--graph", help="Layers, as `actcodec graph` writes them; default: those of the network of tables or codecs."
+    ),
 ]
 TopologyOption = Annotated[
     Path | None, typer.Option("--topology", help="Layers as a SCALE-Sim topology CSV, instead of a network.")
@@ -30,6 +33,11 @@ PlanByOption = Annotated[
     Literal["codec", "raw8"],
     typer.Option("--plan-by", help="Whose bytes choose the tilings: each codec's own, or raw8's for all."),
 ]
+ReloadOption = Annotated[
+    bool, typer.Option("--reload-tables", help="On an accelerator: load the codec's tables for every layer.")
+]
+_UNIT_TABLES = 3
+"""Codecs up to which every one's layers are printed; of more, those of raw8 and actcodec."""
 
 
 def register(app: typer.Typer) -> None:
@@ -87,69 +95,58 @@ def graph(
 def run_on_accelerator(
     accelerator: str,
     device: str,
-    tables: Path | None,
+    tables: Tables | None,
+    store: CodecStore | None,
     graph_file: Path | None,
     topology: Path | None,
+    *,
+    energy: str,
     plan_by: Literal["codec", "raw8"],
     reload_tables: bool,
 ) -> AcceleratorReport:
-    """The report of raw bytes and of the tables, where some are given, on an accelerator.
+    """The report of raw bytes, and of tables and measured codecs where some are given, on an accelerator.
 
     Raises ActcodecError where there are no layers, or something does not fit.
     """
-    from actcodec.graph import read_graph, read_topology
-    from actcodec.tables import digest_of, load_tables
-    from actcodec_sim.accelerator import Layout, RowLayout, load_accelerator, simulate_accelerator
+    from actcodec_sim.accelerator import load_accelerator, run_network
     from actcodec_sim.dram import load_device
+    from actcodec_sim.traffic import load_energy
 
-    chosen, memory = load_accelerator(accelerator), load_device(device)
-    loaded = None if tables is None else load_tables(tables)
-    if graph_file is not None and topology is not None:
-        raise ActcodecError("traffic", "give either --graph or --topology")
-    if graph_file is not None:
-        layers = read_graph(graph_file)
-    elif topology is not None:
-        layers = read_topology(topology)
-    else:
-        layers = _of_tables(loaded)
-    codecs: dict[str, dict[str, Layout]] = {}
-    provenance: dict[str, str] = {}
-    if loaded is not None:
-        codecs["actcodec"] = {site.info.name: RowLayout.coded(site) for site in loaded.sites}
-        provenance = {name: str(value) for name, value in loaded.provenance.model_dump().items()}
-        provenance["tables_digest"] = digest_of(loaded)
-    return simulate_accelerator(
-        layers,
+    chosen, memory, constants = load_accelerator(accelerator), load_device(device), load_energy(energy)
+    return run_network(
+        _layers(tables, store, graph_file, topology),
         chosen,
         memory,
-        codecs,
+        energy=constants,
+        tables=tables,
+        store=store,
         plan_by=plan_by,
-        load_tables=reload_tables or (loaded is not None and loaded.residency == "reloaded"),
-        provenance=provenance,
+        load_tables=reload_tables,
     )
 
 
 def print_report(report: AcceleratorReport) -> None:
-    """Every codec's units and sums as tables."""
+    """Codecs' units and sums as tables; of many codecs, the units of two."""
     accelerator, device = report.accelerator, report.device
-    for run in report.runs:
+    shown = [run for run in report.runs if len(report.runs) <= _UNIT_TABLES or run.codec in ("raw8", "actcodec")]
+    for run in shown:
         print_table(
             f"{run.codec}: {report.network} on {accelerator.name}, {device.name}; bytes; ridge {report.ridge:.1f}",
             "unit|bound|cycles|use %|read|write|other|weights|tables|reread|MACs/B|tile|staging",
             [
                 (
-                    unit.name if len(unit.layers) == 1 else f"{unit.layers[0]} … {unit.layers[-1]}",
+                    unit.label,
                     unit.bound,
                     unit.cycles,
                     f"{100 * unit.utilization:.1f}",
                     unit.bytes.activations_read + unit.bytes.modify,
                     unit.bytes.activations_write,
-                    unit.bytes.others_read + unit.bytes.others_write,
+                    unit.bytes.others,
                     unit.bytes.weights,
                     unit.bytes.tables,
                     unit.reread_bytes,
                     f"{unit.intensity:.1f}",
-                    f"{unit.tiling.rows}×{unit.tiling.columns}×{unit.tiling.channels}",
+                    unit.tiling.label,
                     unit.staging_bytes,
                 )
                 for unit in run.units
@@ -157,7 +154,7 @@ def print_report(report: AcceleratorReport) -> None:
         )
     print_table(
         "one frame, bytes and time; shares of the time by what bounds the units",
-        "codec|ms|cycles|use %|sites|other|weights|tables|staging|DRAM µJ|compute %|memory %|decoder %|encoder %",
+        "codec|ms|cycles|use %|sites|other|weights|tables|staging|compute %|memory %|decoder %|encoder %",
         [
             (
                 run.codec,
@@ -165,22 +162,55 @@ def print_report(report: AcceleratorReport) -> None:
                 run.cycles,
                 f"{100 * run.utilization:.1f}",
                 run.bytes.activations,
-                run.bytes.others_read + run.bytes.others_write,
+                run.bytes.others,
                 run.bytes.weights,
                 run.bytes.tables,
                 run.staging_bytes,
-                f"{run.energy_pj / 1e6:.1f}",
                 *(f"{100 * share:.0f}" for share in run.bounds().values()),
             )
             for run in report.runs
         ],
     )
+    if report.energy is None:
+        return
+    print_table(
+        "energy of the frame, nJ; net = memory energy saved − codec",
+        "codec|memory|of it weights|of it waiting|encode|decode|loading|codec|net",
+        [
+            (
+                balance.codec,
+                *(
+                    round(energy / 1000)
+                    for energy in (
+                        *(balance.memory_pj, balance.weights_pj, report.run(balance.codec).idle_energy_pj),
+                        *(balance.encode.total, balance.decode.total, balance.loading),
+                        *(balance.codec_pj, balance.net_pj),
+                    )
+                ),
+            )
+            for balance in report.energy.codecs
+        ],
+    )
+    typer.echo(f"the network's own multiplications: {report.energy.network_pj / 1000:.0f} nJ")
 
 
-def _of_tables(tables: Tables | None) -> LayerGraph:
-    if tables is None:
-        raise ActcodecError("traffic", "give --tables, --graph or --topology")
-    return _traced(tables.provenance.network, tables.provenance.dataset, None)
+def _layers(
+    tables: Tables | None, store: CodecStore | None, graph_file: Path | None, topology: Path | None
+) -> LayerGraph:
+    """The layers that were asked for, or those of the network of tables or codecs."""
+    from actcodec.graph import read_graph, read_topology
+
+    if graph_file is not None and topology is not None:
+        raise ActcodecError("accelerator", "give either --graph or --topology")
+    if graph_file is not None:
+        return read_graph(graph_file)
+    if topology is not None:
+        return read_topology(topology)
+    if tables is not None:
+        return _traced(tables.provenance.network, tables.provenance.dataset, None)
+    if store is not None:
+        return _traced(store.network, store.dataset, None)
+    raise ActcodecError("accelerator", "give --tables, --codecs, --graph or --topology")
 
 
 def _traced(model: str, dataset: str | None, shape: tuple[int, int, int] | None) -> LayerGraph:

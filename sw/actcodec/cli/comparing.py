@@ -25,7 +25,7 @@ def compare(
     after: Annotated[Path, typer.Argument(metavar="B.json", help="The same after a change.")],
     fail_above: Annotated[
         float | None,
-        typer.Option(min=0, metavar="PERCENT", help="Exit with 1 where a figure of a frame rose by more than that."),
+        typer.Option(min=0, metavar="PERCENT", help="Exit with 1 where a figure of a frame got worse by more."),
     ] = None,
     json_output: JsonOption = False,
 ) -> None:

@@ -12,12 +12,20 @@ from actcodec.cli.accelerator import (
     AcceleratorOption,
     GraphOption,
     PlanByOption,
+    ReloadOption,
     TopologyOption,
     print_report,
     run_on_accelerator,
 )
-from actcodec.cli.options import DeviceOption, JsonOption, TablesOption, print_json, print_table
+from actcodec.cli.options import DeviceOption, JsonOption, print_json, print_table
 from actcodec.errors import ActcodecError
+
+CodecsOption = Annotated[
+    Path | None, typer.Option("--codecs", help="Codecs to compare, as `actcodec measure` writes them.")
+]
+EnergyOption = Annotated[
+    str, typer.Option("--energy", help="Energy of the codecs: a name in configs/energy or a TOML file.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,13 +42,9 @@ def traffic(
         Path | None,
         typer.Option("--tables", help="Directory of tables: raw 8-bit and coded; with --accelerator may be left out."),
     ] = None,
-    codecs: Annotated[
-        Path | None, typer.Option("--codecs", help="Codecs to compare, as `actcodec measure` writes them.")
-    ] = None,
+    codecs: CodecsOption = None,
     device: DeviceOption = "DDR4-2400",
-    energy: Annotated[
-        str, typer.Option("--energy", help="Energy of the codecs: a name in configs/energy or a TOML file.")
-    ] = "45nm",
+    energy: EnergyOption = "45nm",
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write the table, one line a codec, as CSV.")] = None,
     emit_trace: Annotated[
         Path | None,
@@ -50,21 +54,32 @@ def traffic(
     graph: GraphOption = None,
     topology: TopologyOption = None,
     plan_by: PlanByOption = "codec",
-    reload_tables: Annotated[
-        bool, typer.Option("--reload-tables", help="On an accelerator: load the codec's tables for every layer.")
-    ] = False,
+    reload_tables: ReloadOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Memory accesses of one frame, raw 8-bit and coded: bytes, cycles, row hits, energy.
 
     With --tables two codecs; with --codecs all that were measured, and the energy that is left of what they save.
-    With --accelerator: of its tiles, with weights, and what bounds each layer.
+    With --accelerator, for either or both: of its tiles, with weights, and what bounds each layer.
     """
+    from actcodec.codecs import load_codecs
+    from actcodec.tables import load_tables
+
     if accelerator is not None:
-        for option, value in (("--emit-trace", emit_trace), ("--codecs", codecs), ("--csv", csv)):
+        for option, value in (("--emit-trace", emit_trace), ("--csv", csv)):
             if value is not None:
                 raise ActcodecError("traffic", f"{option} is for a frame without an accelerator")
-        found = run_on_accelerator(accelerator, device, tables, graph, topology, plan_by, reload_tables)
+        found = run_on_accelerator(
+            accelerator,
+            device,
+            None if tables is None else load_tables(tables),
+            None if codecs is None else load_codecs(codecs),
+            graph,
+            topology,
+            energy=energy,
+            plan_by=plan_by,
+            reload_tables=reload_tables,
+        )
         if json_output:
             print_json(found.to_json())
         else:
@@ -73,7 +88,6 @@ def traffic(
     if graph is not None or topology is not None or reload_tables or plan_by != "codec":
         raise ActcodecError("traffic", "--graph, --topology, --plan-by and --reload-tables need --accelerator")
     from actcodec.cli.codecs import side_by_side
-    from actcodec.tables import load_tables
     from actcodec_sim.traffic import run_traffic, write_frame_traces
 
     if (tables is None) == (codecs is None):
@@ -117,9 +131,18 @@ def traffic(
 
 
 def report(
-    tables: TablesOption,
+    tables: Annotated[
+        Path | None, typer.Option("--tables", help="Directory of tables; with --codecs those measured there.")
+    ] = None,
+    codecs: CodecsOption = None,
     out: Annotated[Path, typer.Option("--out", help="Directory of the report.")] = Path("build/report"),
     device: DeviceOption = "DDR4-2400",
+    energy: EnergyOption = "45nm",
+    accelerator: AcceleratorOption = None,
+    graph: GraphOption = None,
+    topology: TopologyOption = None,
+    plan_by: PlanByOption = "codec",
+    reload_tables: ReloadOption = False,
     cosim: Annotated[
         list[Path] | None, typer.Option("--cosim", help="Result of `actcodec cosim` to put in; may be repeated.")
     ] = None,
@@ -132,19 +155,47 @@ def report(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Write traffic.csv, traffic.json and a self-contained index.html with plots, timeline and tables."""
-    from actcodec.tables import digest_of, load_tables
-    from actcodec_sim.report import load_cosim_rows, load_evaluation, load_sweep, write_report
-    from actcodec_sim.traffic import run_traffic
+    """Write traffic.csv, traffic.json and a self-contained index.html with plots, timeline and tables.
 
-    loaded = load_tables(tables)
-    network = loaded.provenance.network
+    Of --tables, of --codecs with their energy, or of both; with --accelerator also tiles, roofline and bounds.
+    """
+    from actcodec.codecs import load_codecs
+    from actcodec.tables import load_tables
+    from actcodec_sim.report import frame_report, load_cosim_rows, load_evaluation, load_sweep, write_report
+
+    if accelerator is None and (graph is not None or topology is not None or reload_tables or plan_by != "codec"):
+        raise ActcodecError("report", "--graph, --topology, --plan-by and --reload-tables need --accelerator")
+    loaded = None if tables is None else load_tables(tables)
+    store = None if codecs is None else load_codecs(codecs)
+    traffic = frame_report(loaded, store, device, energy)
+    digest = traffic.provenance["tables_digest"]
+    if cosim and not digest:
+        raise ActcodecError("report", "--cosim needs tables")
+    if evaluation and "actcodec" not in (codec.codec for codec in traffic.codecs):
+        raise ActcodecError("report", "--eval needs tables, or codecs with actcodec among them")
+    network = traffic.provenance["network"]
+    tiled = (
+        None
+        if accelerator is None
+        else run_on_accelerator(
+            accelerator,
+            device,
+            loaded,
+            store,
+            graph,
+            topology,
+            energy=energy,
+            plan_by=plan_by,
+            reload_tables=reload_tables,
+        )
+    )
     files = write_report(
         out,
-        run_traffic(loaded, device),
-        [row for path in cosim or () for row in load_cosim_rows(path, digest_of(loaded))],
-        evaluation=load_evaluation(evaluation, network, loaded.bpv_stream) if evaluation else None,
+        traffic,
+        [row for path in cosim or () for row in load_cosim_rows(path, digest)],
+        evaluation=load_evaluation(evaluation, network, traffic.codec("actcodec").bpv_stream()) if evaluation else None,
         sweep=load_sweep(sweep, network) if sweep else None,
+        accelerator=tiled,
     )
     if json_output:
         print_json({"files": [str(path) for path in files]})

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from actcodec.activations import SiteTap, site_taps
-from actcodec.codecs.rates import RATES, Rate
-from actcodec.codecs.store import IDLE, Activity, CodecSizes, CodecStore, SiteShape, StoredSize
+from actcodec.codecs.rates import RATES
+from actcodec.codecs.store import IDLE, CodecSizes, CodecStore, SiteShape, StoredSize
+from actcodec.codecs.work import Work
 from actcodec.data import Dataset, split_training
 from actcodec.errors import ActcodecError
 from actcodec.evaluate import float_logits
@@ -39,15 +40,13 @@ from actcodec.rivals.cat import cat_layers
 from actcodec.rivals.huffman_site import HuffmanSite, count_symbols
 from actcodec.rivals.lossless import LosslessOnCodes
 from actcodec.rivals.measure import ImageStreams, Measurement, SiteCoder, StreamCounter, measure
-from actcodec.tables import SiteTable, Tables, digest_of
+from actcodec.tables import Tables, digest_of
 from actcodec.tables.cycles import decode_cycles, encode_cycles
 
 HEADER_BYTES = 4
 """Length of a stream of varying length, which whoever reads it from memory has to know."""
 NARROW_BITS = 4
 """Width of the plain codec and of what the lossless coders get behind it."""
-_CODE_ENTRY_BYTES = 3
-"""Of a Huffman code in the coder's memory: 16 bits and their number."""
 _SEED = 0
 
 Report = Callable[[str], None]
@@ -66,33 +65,6 @@ class _GoldenCoder(StreamCounter):
         count, size = self._tap.streams.shape
         self.images += [ImageStreams((8 * size,))] * count
         return decoded
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What a codec costs at one site of ``values`` values besides its streams; macs and symbols a direction."""
-
-    values: int
-    rate: Rate
-    table_bytes: int = 0
-    encode_macs: int = 0
-    decode_macs: int = 0
-    symbols: int = 0
-
-    @classmethod
-    def of_table(cls, table: SiteTable, rate: Rate) -> _Work:
-        """What the codec's tables need."""
-        positions = table.info.height * table.info.width
-        multiplications = positions * table.encode_multiplications, positions * table.decode_multiplications
-        return cls(table.info.values, rate, table.table_bytes, *multiplications)
-
-    def activity(self, macs: int, payload_bits: int) -> Activity:
-        """One direction: a coefficient read a multiplication, a code's entry a symbol, all bits in and out."""
-        return Activity(
-            macs=macs,
-            memory_bytes=macs + _CODE_ENTRY_BYTES * self.symbols,
-            register_bits=8 * self.values + payload_bits,
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +149,7 @@ class _Measuring:
         """Values of ``bits`` bits; only those of 8 bits are what the network was run with."""
         idle = {"encode": IDLE, "decode": IDLE}
         sites = tuple(
-            _fixed(bits * site.values, _Work(site.values, RATES["wiring"])).model_copy(update=idle)
+            _fixed(bits * site.values, Work(site.values, RATES["wiring"])).model_copy(update=idle)
             for site in self.plain.sites
         )
         if bits != 8:
@@ -190,7 +162,7 @@ class _Measuring:
         _, result = self._lossless("lsq", "zvc")
         tables = self._narrow
         sites = tuple(
-            _fixed(NARROW_BITS * table.info.values, _Work.of_table(table, RATES["wiring"])) for table in tables.sites
+            _fixed(NARROW_BITS * table.info.values, Work.of_table(table, RATES["wiring"])) for table in tables.sites
         )
         return _codec(f"plain{NARROW_BITS}", "one width, a step a channel", sites, result)
 
@@ -200,7 +172,7 @@ class _Measuring:
         tables = self._wide if recipe == "raw8" else self._narrow
         rate = RATES[coder]
         sites = tuple(
-            _varying(found, _Work.of_table(table, rate)) for found, table in zip(coders, tables.sites, strict=True)
+            _varying(found, Work.of_table(table, rate)) for found, table in zip(coders, tables.sites, strict=True)
         )
         if recipe == "raw8":
             return _codec(coder, "lossless, on the 8-bit values", sites, result)
@@ -215,7 +187,7 @@ class _Measuring:
         )
         coders = [HuffmanSite(q, count) for q, count in zip(quantizers, counts, strict=True)]
         work = [
-            _Work(
+            Work(
                 site.values,
                 RATES["huffman"],
                 -(-(transform_coding.transform_bits(site) + coder.table_bits) // 8),
@@ -238,7 +210,7 @@ class _Measuring:
         counts = count_symbols(self._network, self.plain, layers, calibration, progress=False)
         coders = [HuffmanSite(layer, count) for layer, count in zip(layers, counts, strict=True)]
         work = [
-            _Work(site.values, RATES["huffman"], -(-coder.table_bits // 8), *(site.values,) * 2, symbols=site.values)
+            Work(site.values, RATES["huffman"], -(-coder.table_bits // 8), *(site.values,) * 2, symbols=site.values)
             for site, coder in zip(self.plain.sites, coders, strict=True)
         ]
         method = f"clips at their start, mean ± 3σ, {recipe.cat_bits} bits before the entropy coder; nothing trained"
@@ -260,7 +232,7 @@ class _Measuring:
             if made != {8 * size.stream_bytes}:
                 problem = f"the golden streams have {sorted(made)} bits, the tables say {8 * size.stream_bytes}"
                 raise ActcodecError(f"site {table.info.name}", problem)
-            fixed = _fixed(size.payload_bits, _Work.of_table(table, RATES["wiring"]), size.stream_bytes)
+            fixed = _fixed(size.payload_bits, Work.of_table(table, RATES["wiring"]), size.stream_bytes)
             cycles = {"encode_cycles": encode_cycles(table), "decode_cycles": decode_cycles(table)}
             sites.append(fixed.model_copy(update=cycles))
         method = f"{tables.provenance.method}, target {tables.provenance.target_bits:g} bits a value"
@@ -294,7 +266,7 @@ class _Measuring:
             self._kept[recipe, coder] = coders, self._measured(coders, self.plain)
         return self._kept[recipe, coder]
 
-    def _huffman(self, name: str, method: str, coders: Sequence[HuffmanSite], work: Sequence[_Work]) -> CodecSizes:
+    def _huffman(self, name: str, method: str, coders: Sequence[HuffmanSite], work: Sequence[Work]) -> CodecSizes:
         result = self._measured(coders, self.plain)
         sites = tuple(_varying(coder, cost) for coder, cost in zip(coders, work, strict=True))
         return _codec(name, method, sites, result)
@@ -335,9 +307,10 @@ def _codec(name: str, method: str, sites: Sequence[StoredSize], result: Measurem
     return CodecSizes(name=name, method=method, sites=tuple(sites), correct=result.correct, agreement=result.agreement)
 
 
-def _fixed(payload_bits: int, work: _Work, stream_bytes: int | None = None) -> StoredSize:
+def _fixed(payload_bits: int, work: Work, stream_bytes: int | None = None) -> StoredSize:
     """A stream of the same size for every image; ``stream_bytes`` None: packed, no padding but in the last byte."""
     size = -(-payload_bits // 8) if stream_bytes is None else stream_bytes
+    encode, decode = work.activities(payload_bits)
     return StoredSize(
         payload_bits=payload_bits,
         payload_bits_range=(payload_bits, payload_bits),
@@ -346,17 +319,18 @@ def _fixed(payload_bits: int, work: _Work, stream_bytes: int | None = None) -> S
         table_bytes=work.table_bytes,
         encode_cycles=work.rate.cycles(work.values),
         decode_cycles=work.rate.cycles(work.values),
-        encode=work.activity(work.encode_macs, payload_bits),
-        decode=work.activity(work.decode_macs, payload_bits),
+        encode=encode,
+        decode=decode,
     )
 
 
-def _varying(coder: StreamCounter, work: _Work) -> StoredSize:
+def _varying(coder: StreamCounter, work: Work) -> StoredSize:
     """Means over the images, rounded up; a header and a last byte a stream."""
     payloads = [sum(image.bits) + image.uncounted for image in coder.images]
     headers = {HEADER_BYTES * len(image.bits) for image in coder.images}
     sizes = [HEADER_BYTES * len(image.bits) + _bytes(image) for image in coder.images]
     payload = -(-sum(payloads) // len(payloads))
+    encode, decode = work.activities(payload)
     return StoredSize(
         payload_bits=payload,
         payload_bits_range=(min(payloads), max(payloads)),
@@ -366,8 +340,8 @@ def _varying(coder: StreamCounter, work: _Work) -> StoredSize:
         table_bytes=work.table_bytes,
         encode_cycles=work.rate.cycles(work.values),
         decode_cycles=work.rate.cycles(work.values),
-        encode=work.activity(work.encode_macs, payload),
-        decode=work.activity(work.decode_macs, payload),
+        encode=encode,
+        decode=decode,
     )
 
 

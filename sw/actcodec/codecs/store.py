@@ -69,6 +69,12 @@ class StoredSize(_Part):
     encode: Activity = IDLE
     decode: Activity = IDLE
 
+    def equal_width(self, values: int) -> int | None:
+        """Bits of each of ``values`` values where all have the same, packed without a header; None otherwise."""
+        low, high = self.payload_bits_range
+        packed = low == high and not self.header_bytes and self.stream_bytes == -(-self.payload_bits // 8)
+        return self.payload_bits // values if packed and self.payload_bits % values == 0 else None
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if 8 * (self.stream_bytes - self.header_bytes) < self.payload_bits:

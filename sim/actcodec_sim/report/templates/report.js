@@ -3,7 +3,7 @@
 // Sorting: a click on a heading, numbers by value; a second click turns the order round.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
-  const headings = [...table.tHead.rows[0].cells];
+  const headings = [...table.tHead.rows[0].cells].filter((heading) => heading.querySelector(".sort"));
   const key = (row, column) => {
     const cell = row.cells[column];
     return cell.dataset.value === undefined ? cell.textContent.trim() : Number(cell.dataset.value);
@@ -22,11 +22,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 
 // Filtering: rows that have every word.
-{
-  const field = document.getElementById("filter");
-  const rows = [...document.getElementById("layer-table").tBodies[0].rows];
+for (const field of document.querySelectorAll("input[type=search]")) {
+  const rows = [...document.getElementById(field.getAttribute("aria-controls")).tBodies[0].rows];
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-  const status = document.getElementById("filter-status");
+  const status = document.getElementById(`${field.id}-status`);
   const apply = () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     for (const row of rows) row.hidden = !words.every((word) => texts.get(row).includes(word));
