@@ -224,12 +224,13 @@ def synth_fpga() -> str:
             row = [f"`{result['name']}`", fpga["device"]]
             if not fpga["fits"]:
                 rows.append(
-                    [*row, *(f"{fpga['cells'][kind]:,}" for kind in ("lut", "ff", "dsp", "ram")), "does not fit"]
+                    [*row, *(f"{fpga['cells'][kind]:,}" for kind in ("lut", "ff", "dsp", "ram")), "does not fit", ""]
                 )
                 continue
             used = (f"{fpga['resources'][kind]:,}" for kind in ("lut", "ff", "dsp", "ram"))
-            rows.append([*row, *used, "" if fpga["mhz"] is None else f"**{fpga['mhz']:.1f}**"])
-    return _markdown("design|device|LUT4|flip-flops|multipliers|block RAMs|MHz", rows)
+            seeds = ", ".join(f"{mhz:.1f}" for mhz in fpga["mhz_by_seed"])
+            rows.append([*row, *used, "" if fpga["mhz"] is None else f"**{fpga['mhz']:.1f}**", seeds])
+    return _markdown("design|device|LUT4|flip-flops|multipliers|block RAMs|MHz, median|by seed", rows)
 
 
 def synth_blocks(name: str) -> str:
@@ -255,7 +256,7 @@ def synth_blocks(name: str) -> str:
 
 
 ARRAY_PARTS: dict[str, tuple[str, ...]] = {
-    "MAC arrays": ("encoder.array", "encoder.multipliers", "decoder.array", "decoder.multipliers"),
+    "MAC arrays": ("encoder.array", "encoder.multipliers", "decoder.gatherer", "decoder.array", "decoder.multipliers"),
     "memories' wrappers": ("encoder.store", "decoder.store"),
     "quantizer, packer, unpacker, restorer": (
         "encoder.quantizer",
