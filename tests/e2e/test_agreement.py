@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from actcodec.activations import stored_activations
@@ -13,7 +15,9 @@ from actcodec.errors import ActcodecError
 from actcodec.export import integer_tables
 from actcodec.learn import load_plan
 from actcodec.networks import load_network
+from actcodec.params import load_params
 from actcodec.tables import SiteSizes, Tables, digest_of, load_tables
+from actcodec.tables.synthetic import synthetic_site, synthetic_tables
 from actcodec_sim.agreement import Agreement, check_agreement
 from actcodec_sim.cosim import cosimulate
 from actcodec_sim.cosim.simulators import SIMULATORS, Simulator
@@ -70,6 +74,24 @@ def test_same_seed_gives_the_same_tables_byte_for_byte(
     assert result.returncode == 0, result.stderr
     for name in ("plan.json", "plan.safetensors"):
         assert (tmp_path / "again" / name).read_bytes() == (mnist_plan / name).read_bytes()
+
+
+def test_sites_of_the_size_of_imagenet_agree(tmp_path: Path) -> None:
+    """Shapes of MobileNetV2 at 224 × 224: a linear bottleneck projected, an expansion block by block, every channel."""
+    rng, params = np.random.default_rng(7), load_params("default")
+    sites = (
+        synthetic_site(rng, params, "bottleneck", (112, 112, 16), keep=0.25),
+        synthetic_site(rng, params, "expansion", (14, 14, 192), keep=0.25, order="block-major"),
+        synthetic_site(rng, params, "channels", (28, 28, 96), transform="identity"),
+    )
+    tables = dataclasses.replace(synthetic_tables(7, params), sites=sites)
+    # Activations after a ReLU6: half of them are 0, and 6 is often reached.
+    shapes = {site.info.name: (site.info.height, site.info.width, site.info.channels) for site in sites}
+    activations = {name: np.clip(rng.normal(0, 160, shape), 0, 255).astype(np.uint8) for name, shape in shapes.items()}
+    run = cosimulate(tables, activations, "verilator", CACHE, tmp_path / "job", seed=7)
+    trainer = {site.info.name: site.sizes(tables.transaction_bytes) for site in sites}
+    agreement = check_agreement(tables, trainer, activations, (run,), run_traffic(tables, "DDR4-2400"))
+    assert run.agrees and agreement.problems() == [] and agreement.agrees
 
 
 def test_resnet20_on_cifar10_agrees_on_every_site(cli: Cli, recipe: Path, tmp_path: Path) -> None:
