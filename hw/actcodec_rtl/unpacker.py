@@ -57,7 +57,7 @@ class Unpacker(Block):
         # whether that is within the word: whether it can be served decides much in the same cycle.
         place = Signal(range(word))
         reach = Signal(range(2 * word))
-        within = Signal(init=1)
+        fits = Signal(init=1)
         aligns = Signal()
         next_begin = register(range(word), "next_begin")
         behind = Signal(range(word))
@@ -66,7 +66,7 @@ class Unpacker(Block):
         m.d.comb += [
             behind.eq(Mux(aligns, next_begin, reach[: len(place)])),
             self.window.eq(shifted_down(m, both, place, len(self.window), "window")),
-            self.there.eq(aligns | (full & (self.i.valid | within))),
+            self.there.eq(aligns | (full & (self.i.valid | fits))),
             used_up.eq(full & self.take & Mux(aligns, place != 0, reach[len(place)])),
             self.i.ready.eq(~full | used_up),
             self.surplus.eq(Mux(self.i.ready, self.i.valid, full)),
@@ -79,7 +79,7 @@ class Unpacker(Block):
             m.d.sync += [
                 place.eq(behind),
                 reach.eq(behind + self.count),
-                within.eq(behind + self.count <= word),
+                fits.eq(behind + self.count <= word),
                 aligns.eq(self.align),
                 next_begin.eq(self.begin_at),
             ]

@@ -82,8 +82,8 @@ def _keeps_the_surplus(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
 
 
 def _waits_for_a_word_too_many(unpacker: Unpacker, inside: Inside) -> dict[str, Any]:
-    within, word = inside["within"], len(inside["held"])
-    return {"sync": within.eq(Mux(unpacker.ask, inside["behind"] + unpacker.count < word, within))}
+    fits, word = inside["fits"], len(inside["held"])
+    return {"sync": fits.eq(Mux(unpacker.ask, inside["behind"] + unpacker.count < word, fits))}
 
 
 UNPACKER = (

@@ -43,7 +43,7 @@ class Request:
     def is_kept(self, inside: Inside) -> Value:
         """The invariant that ties the unpacker's registers to the request."""
         reach = inside["reach"]
-        reaches = (reach == inside["place"] + self.size) & (inside["within"] == (reach <= self._word))
+        reaches = (reach == inside["place"] + self.size) & (inside["fits"] == (reach <= self._word))
         kept = (inside["aligns"] == self.aligns) & Mux(self.aligns, inside["next_begin"] == self.begun, reaches)
         return (~self.asked | kept) & (self.aligns | (self.begun == 0))
 
