@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from actcodec.codecs import Activity
-from actcodec.errors import ActcodecError
 from actcodec_sim.accelerator.model import RAW
 from actcodec_sim.accelerator.result import AcceleratorReport, AcceleratorRun
-from actcodec_sim.traffic.energy import CodecEnergy, EnergyModel
+from actcodec_sim.traffic.energy import Balances, CodecEnergy, EnergyModel
 
 
 @dataclass(frozen=True)
@@ -69,30 +68,8 @@ class AcceleratorBalance:
         }
 
 
-@dataclass(frozen=True)
-class AcceleratorEnergy:
-    """Codecs side by side; ``network_pj`` are the network's own multiplications."""
-
-    model: EnergyModel
-    network_pj: float
-    codecs: tuple[AcceleratorBalance, ...]
-
-    def codec(self, name: str) -> AcceleratorBalance:
-        """The codec called ``name``; ActcodecError lists the known ones where there is none."""
-        for codec in self.codecs:
-            if codec.codec == name:
-                return codec
-        known = ", ".join(codec.codec for codec in self.codecs)
-        raise ActcodecError("energy", f"codec: {name!r} is unknown; known: {known}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Constants with their sources, then every codec."""
-        return {
-            "constants": self.model.model_dump(by_alias=True),
-            "reference": RAW,
-            "network_macs_pj": self.network_pj,
-            "codecs": [codec.to_json() for codec in self.codecs],
-        }
+AcceleratorEnergy = Balances[AcceleratorBalance]
+"""Codecs on an accelerator side by side."""
 
 
 def accelerator_energy(

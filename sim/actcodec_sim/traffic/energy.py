@@ -13,7 +13,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -149,15 +149,29 @@ class CodecBalance:
         }
 
 
+class Balance(Protocol):
+    """The energies of one codec."""
+
+    @property
+    def codec(self) -> str:
+        """Name of the codec."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Every figure under its name, in picojoules."""
+
+
+B_co = TypeVar("B_co", bound=Balance, covariant=True)
+
+
 @dataclass(frozen=True)
-class EnergyReport:
+class Balances(Generic[B_co]):
     """Codecs side by side; ``network_pj`` are the network's own multiplications a frame."""
 
     model: EnergyModel
     network_pj: float
-    codecs: tuple[CodecBalance, ...]
+    codecs: tuple[B_co, ...]
 
-    def codec(self, name: str) -> CodecBalance:
+    def codec(self, name: str) -> B_co:
         """The codec called ``name``; ActcodecError lists the known ones where there is none."""
         for codec in self.codecs:
             if codec.codec == name:
@@ -173,6 +187,10 @@ class EnergyReport:
             "network_macs_pj": self.network_pj,
             "codecs": [codec.to_json() for codec in self.codecs],
         }
+
+
+EnergyReport = Balances[CodecBalance]
+"""Codecs of the plain traffic model side by side."""
 
 
 def energy_report(codecs: tuple[CodecTraffic, ...], model: EnergyModel, network_macs: int) -> EnergyReport:
