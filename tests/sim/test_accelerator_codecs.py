@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from actcodec.codecs import IDLE, Activity, CodecSizes, CodecStore, SiteShape, StoredSize
+from actcodec.codecs import Activity, CodecSizes, CodecStore, SiteShape
 from actcodec.codecs.work import Work
 from actcodec.errors import ActcodecError
 from actcodec.graph import LayerGraph
@@ -19,26 +19,13 @@ from actcodec_sim.accelerator import Accelerator, AcceleratorReport, RowLayout, 
 from actcodec_sim.dram import load_device
 from actcodec_sim.report import accelerator_roofline
 from actcodec_sim.traffic import StoredSite, load_energy, run_codecs
+from support.codecs import fixed_size
 from support.graphs import GraphBuilder, accelerator
 
 DDR4 = load_device("DDR4-2400")
 ENERGY = load_energy("45nm")
 SHAPE = (16, 8, 8)
 WORK = Activity(macs=100, memory_bytes=40, register_bits=1000)
-
-
-def size(bits: int, table_bytes: int = 0, header: int = 0, work: Activity = IDLE) -> StoredSize:
-    stream = -(-bits // 8) + header
-    return StoredSize(
-        payload_bits=bits,
-        payload_bits_range=(bits, bits),
-        stream_bytes=stream,
-        stream_bytes_range=(stream, stream),
-        header_bytes=header,
-        table_bytes=table_bytes,
-        encode=work,
-        decode=work,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +49,9 @@ def tables() -> Tables:
 def store(graph: LayerGraph, tables: Tables) -> CodecStore:
     """Raw bytes, 4-bit values with tables, and a code of varying length."""
     codecs = {
-        "raw8": size(8 * 1024),
-        "plain4": size(4 * 1024, table_bytes=80, work=WORK),
-        "zip": size(4001, header=4, work=WORK),
+        "raw8": fixed_size(8 * 1024),
+        "plain4": fixed_size(4 * 1024, table_bytes=80, encode=WORK, decode=WORK),
+        "zip": fixed_size(4001, header=4, encode=WORK, decode=WORK),
     }
     return CodecStore(
         network=tables.provenance.network,
@@ -103,12 +90,12 @@ def test_values_of_equal_width_have_rows_and_others_a_share(graph, store):
 @pytest.mark.parametrize(
     ("found", "bits"),
     [
-        (size(8 * 1024), 8),
-        (size(16 * 1024), 16),
-        (size(4 * 1024 - 1), None),
-        (size(4 * 1024, header=4), None),
-        (size(4 * 1024).model_copy(update={"payload_bits_range": (4000, 5000)}), None),
-        (size(4 * 1024).model_copy(update={"stream_bytes": 520}), None),
+        (fixed_size(8 * 1024), 8),
+        (fixed_size(16 * 1024), 16),
+        (fixed_size(4 * 1024 - 1), None),
+        (fixed_size(4 * 1024, header=4), None),
+        (fixed_size(4 * 1024).model_copy(update={"payload_bits_range": (4000, 5000)}), None),
+        (fixed_size(4 * 1024).model_copy(update={"stream_bytes": 520}), None),
     ],
 )
 def test_equal_width_is_seen_in_the_sizes(found, bits):

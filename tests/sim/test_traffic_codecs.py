@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actcodec.codecs import Activity, CodecSizes, CodecStore, SiteShape, StoredSize
+from actcodec.codecs import Activity, CodecSizes, CodecStore, SiteShape
 from actcodec.configs import configs_folder
 from actcodec.errors import ActcodecError
 from actcodec.params import load_params
@@ -25,24 +25,12 @@ from actcodec_sim.traffic import (
     simulate_codecs,
     stored_codecs,
 )
+from support.codecs import fixed_size
 
 SHAPES = (
     SiteShape(name="a", channels=16, height=6, width=8, readers=2, macs=1000),
     SiteShape(name="b", channels=8, height=4, width=4, readers=1, macs=500),
 )
-
-
-def fixed(bits: int, table_bytes: int = 0, header: int = 0, **activity: Activity) -> StoredSize:
-    stream = -(-bits // 8) + header
-    return StoredSize(
-        payload_bits=bits,
-        payload_bits_range=(bits, bits),
-        stream_bytes=stream,
-        stream_bytes_range=(stream, stream),
-        header_bytes=header,
-        table_bytes=table_bytes,
-        **activity,
-    )
 
 
 WORK = Activity(macs=100, memory_bytes=40, register_bits=1000)
@@ -55,11 +43,11 @@ STORE = CodecStore(
     checkpoint_sha256="0" * 64,
     sites=SHAPES,
     codecs=(
-        CodecSizes(name="raw8", method="raw", sites=tuple(fixed(8 * s.values) for s in SHAPES), correct=3),
+        CodecSizes(name="raw8", method="raw", sites=tuple(fixed_size(8 * s.values) for s in SHAPES), correct=3),
         CodecSizes(
             name="half",
             method="by hand",
-            sites=tuple(fixed(4 * s.values + 1, 80, 8, encode=WORK, decode=WORK) for s in SHAPES),
+            sites=tuple(fixed_size(4 * s.values + 1, 80, 8, encode=WORK, decode=WORK) for s in SHAPES),
             correct=2,
         ),
     ),
