@@ -114,11 +114,12 @@ def check_agreement(
 
     ``trainer`` maps a site's name to the sizes that learning counted.
     """
+    rtl_sites = [{site.name: site for site in result.sites} for result in cosim]
     traffic_sites = {site.stored.name: site for site in traffic.codec("actcodec").sites}
     sites = []
-    for number, site in enumerate(tables.sites):
+    for site in tables.sites:
         name = site.info.name
-        runs = [result.sites[number] for result in cosim]
+        runs = [found[name] for found in rtl_sites]
         sites.append(
             SiteAgreement(
                 name=name,

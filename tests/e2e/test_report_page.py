@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -245,8 +246,9 @@ def test_no_width_scrolls_sideways(page: Page) -> None:
 def test_text_stands_out_from_its_background(page: Page) -> None:
     """Contrast of text on a card is at least 4.5 (WCAG AA), light and dark."""
     backgrounds = set()
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        page.emulate_media(color_scheme=scheme)
         for selector in ("h2", ".note", "section a", "td.key"):
             text, background = page.locator(selector).first.evaluate(
                 "e => [getComputedStyle(e).color, getComputedStyle(e.closest('section')).backgroundColor]"

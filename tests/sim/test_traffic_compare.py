@@ -89,7 +89,7 @@ def test_what_is_no_report_is_refused(tmp_path, text):
         load_report(path)
 
 
-ENERGY = {
+ENERGY: dict[str, Any] = {
     "constants": {"name": "45nm", "mac": {"value": 0.3, "source": "a"}},
     "codecs": [{"codec": "actcodec", "batch_16": {"codec_pj": 2e6, "net_pj": 8e6}}],
 }
@@ -98,7 +98,7 @@ ENERGY = {
 def with_energy(content: dict, **changes: float) -> dict:
     """The report with an energy balance of one codec."""
     energy = copy.deepcopy(ENERGY)
-    energy["codecs"][0]["batch_16"].update(changes)  # type: ignore[index]
+    energy["codecs"][0]["batch_16"].update(changes)
     return {**content, "energy": energy}
 
 

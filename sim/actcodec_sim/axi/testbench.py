@@ -194,6 +194,7 @@ async def queue(dut: Any) -> None:
 async def windows(dut: Any) -> None:
     """Tiles as their descriptors say: the words that a DMA fetches, the job's registers, the decoded beats."""
     shell = await open_shell(dut)
+    # An encoder has stripes of whole rows instead, which are frames.
     if "decoder" not in shell.directions:
         return
     shell.pause(shell.job["pause"] / 2)
