@@ -116,6 +116,7 @@ def learn(
         params=params,
         state=state,
         greedy_log=out.with_name(f"{out.name}.greedy.json"),
+        search_log=out.with_name(f"{out.name}.search.json"),
         report=_report_step,
     )
     digest = save_plan(plan, out)

@@ -51,9 +51,7 @@ def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
         else:
             for i in range(c1 - c0):
                 R[c0 + i, i : i + 1], bias_out[c0 + i] = _fit(codes[:, [k0 + i]], x[:, c0 + i])
-    return SitePlan(
-        info, PlanArrays(P, R, bias, bias_out, width, np.zeros(K, np.uint16), np.arange(C, dtype=np.uint16))
-    )
+    return SitePlan(info, PlanArrays(P, R, bias, bias_out, width, choice.group[kept], np.arange(C, dtype=np.uint16)))
 
 
 def fit_clamped(codes: FloatArray, x: FloatArray, low: float, high: float) -> tuple[FloatArray, FloatArray]:

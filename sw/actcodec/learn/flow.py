@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from actcodec.learn.allocation.choice import Choice
 from actcodec.learn.allocation.fixed import equal_variance, fixed_width, uniform
 from actcodec.learn.allocation.greedy import Greedy, Step
 from actcodec.learn.allocation.learned import learned
+from actcodec.learn.allocation.partition import GroupPrices, partition
 from actcodec.learn.allocation.waterfill import allocate
 from actcodec.learn.bases import choose_bases
 from actcodec.learn.batches import input_batches
@@ -32,6 +33,7 @@ from actcodec.learn.pca import Basis
 from actcodec.learn.plan import Plan, PlanProvenance, SitePlan
 from actcodec.learn.quantize8 import choose_ranges
 from actcodec.learn.recipe import LearnRecipe
+from actcodec.learn.search.run import search
 from actcodec.learn.tuning.batchnorm import reestimate
 from actcodec.learn.tuning.blockwise import reconstruct
 from actcodec.learn.tuning.compressed import CompressedNetwork, selection_divergence
@@ -40,7 +42,7 @@ from actcodec.learn.tuning.trainer import TrainingData, train
 from actcodec.learn.tuning.weights import checkpoint_of
 from actcodec.networks import Network, SitedNetwork, foldable_sites, network_macs, sited_network
 from actcodec.networks.stages import StagedNetwork
-from actcodec.params import CodecParams
+from actcodec.params import MAX_WIDTH, CodecParams
 
 _BATCH = 64
 _GREEDY_BATCH = 125
@@ -60,6 +62,7 @@ def learn(
     params: CodecParams | None = None,
     state: Path | None = None,
     greedy_log: Path | None = None,
+    search_log: Path | None = None,
     report: Report | None = None,
     progress: bool = True,
 ) -> Plan:
@@ -67,7 +70,7 @@ def learn(
 
     ``train`` is the training split of the network's data set. ``state`` is the resumable state of training,
     ``greedy_log`` that of a greedy allocation, its log as well: given again, with any target, it is gone on with where
-    the target lies below what it has reached. ``report`` is called with every greedy step. Deterministic in ``seed`` on
+    the target lies below what it has reached. ``search_log`` gets the trajectory of a search. ``report`` is called with every greedy step. Deterministic in ``seed`` on
     one thread.
     Raises ActcodecError for a data set that is not the network's or a target that cannot be reached.
     """
@@ -80,7 +83,7 @@ def learn(
         )
     if not 0 < target_bits <= 8:
         raise ActcodecError("target_bits", f"{target_bits} is outside 0…8")
-    run = _Learning(network, train, target_bits, seed, recipe, params, state, greedy_log, report, progress)
+    run = _Learning(network, train, target_bits, seed, recipe, params, state, greedy_log, search_log, report, progress)
     return run.plan()
 
 
@@ -111,9 +114,11 @@ class _Learning:
         params: CodecParams,
         state: Path | None,
         greedy_log: Path | None,
+        search_log: Path | None,
         report: Report | None,
         progress: bool,
     ) -> None:
+        self._search_log = search_log
         self._network, self._target, self._seed, self._recipe = network, target_bits, seed, recipe
         self._files, self._report, self._progress = _Files(state, greedy_log), report, progress
         self._settings = StreamSettings(params, recipe.order, recipe.align_bits, recipe.transaction_bytes)
@@ -123,6 +128,7 @@ class _Learning:
         calibration = split.pool.images[: recipe.calibration_images]
         self._calibration = augmentation(train.name).apply(calibration, rng)
         self._data = TrainingData(network, split.pool.head(recipe.images), self._selection)
+        self._search_data = TrainingData(network, split.pool.head(recipe.search_images), self._selection)
         self._block_images = augmentation(train.name).apply(split.pool.images[: recipe.block_images], rng)
         plain = sited_network(network)
         self._orders: Orders = {}
@@ -138,14 +144,15 @@ class _Learning:
         recipe = self._recipe
         student = self._start
         sites: Sites | None = None
-        changes_weights = recipe.batchnorm or (recipe.weights and recipe.epochs > 0)
+        searches = recipe.search_epochs > 0 and recipe.search_weights
+        changes_weights = recipe.batchnorm or (recipe.weights and (recipe.epochs > 0 or searches))
         for number in range(recipe.rounds):
             target = _target_of_round(self._target, number, recipe.rounds)
             files = self._files.of_round(number)
             statistics = self._statistics(student)
-            sites = self._allocated(student, statistics, target, sites, files.greedy)
             if changes_weights and student is self._start:
                 student = sited_network(self._network, orders=self._orders)
+            sites = self._allocated(student, statistics, target, sites, files)
             sites = self._tuned(student, sites, files.state)
         assert sites is not None
         if self._orders:
@@ -165,6 +172,7 @@ class _Learning:
             table_batch=recipe.table_batch,
             calibration_images=len(self._calibration),
             finetune_images=len(self._data.pool) if recipe.epochs else 0,
+            search_images=len(self._search_data.pool) if recipe.search_epochs else 0,
             epochs=recipe.epochs,
             checkpoint_sha256=network.checkpoint_sha256 if weights is None else hashlib.sha256(weights).hexdigest(),
             network_macs=network_macs(network.model, network.input_shape),
@@ -196,14 +204,16 @@ class _Learning:
         statistics: tuple[SiteStatistics, ...],
         target: float,
         before: Sites | None,
-        greedy_log: Path | None,
+        files: _Files,
     ) -> Sites:
         """Return the sites of an allocation; ``before`` is what an earlier round made of them."""
         recipe, settings = self._recipe, self._settings
         if recipe.allocation == "greedy":
-            return self._greedy(student, statistics, target, before, greedy_log)
-        if recipe.allocation == "waterfill":
-            return self._waterfilled(student, statistics, target)
+            return self._greedy(student, statistics, target, before, files.greedy)
+        if recipe.allocation in ("waterfill", "partition"):
+            above = min(target + recipe.search_above, MAX_WIDTH) if recipe.search_epochs else target
+            choices = self._spread(student, statistics, above)
+            return self._searched(student, choices, target, files.state) if recipe.search_epochs else self._built(choices)
         if recipe.allocation == "raw":
             choices = fixed_width([raw(s) for s in statistics], 8, settings)
         elif recipe.allocation == "fixed-width":
@@ -235,7 +245,10 @@ class _Learning:
             self._progress,
         )
 
-    def _waterfilled(self, student: SitedNetwork, statistics: tuple[SiteStatistics, ...], target: float) -> Sites:
+    def _spread(
+        self, student: SitedNetwork, statistics: tuple[SiteStatistics, ...], target: float
+    ) -> tuple[Choice, ...]:
+        """Return the choices of water-filling or of a partition; of several bases those of least divergence."""
         recipe = self._recipe
         plain = [plain_options(site) for site in statistics]
         offers: list[list[tuple[SiteOption, ...]]] = []
@@ -250,11 +263,37 @@ class _Learning:
                 else:
                     pairs = zip(statistics, plain, strict=True)
                     offers.append([(projection(site, basis), *others) for site, others in pairs])
-        plans = [self._built(allocate(offer, target, recipe.table_batch, self._settings)) for offer in offers]
-        if len(plans) == 1:
-            return plans[0]
-        costs = [self._divergence(CompressedNetwork.of_plan(student, sites)) for sites in plans]
-        return plans[int(np.argmin(costs))]
+        spread = [self._allocate(offer, target) for offer in offers]
+        if len(spread) == 1:
+            return spread[0]
+        costs = [self._divergence(CompressedNetwork.of_plan(student, self._built(choices))) for choices in spread]
+        return spread[int(np.argmin(costs))]
+
+    def _allocate(self, offer: Sequence[Sequence[SiteOption]], target: float) -> tuple[Choice, ...]:
+        recipe = self._recipe
+        if recipe.allocation == "waterfill":
+            return allocate(offer, target, recipe.table_batch, self._settings)
+        prices = GroupPrices(recipe.grouping, recipe.group_bits, recipe.cycle_bits, recipe.groups)
+        return partition(offer, target, recipe.table_batch, prices, self._settings)
+
+    def _searched(self, student: SitedNetwork, choices: tuple[Choice, ...], target: float, state: Path | None) -> Sites:
+        """Return the sites of a search for widths that starts from ``choices``."""
+        sites, log = search(
+            student,
+            self._teacher,
+            choices,
+            self._search_data,
+            target,
+            self._recipe,
+            self._settings,
+            self._seed,
+            {"network": self._network.name, "start": _digest(self._built(choices)), "target": target},
+            state and state.with_name(f"{state.stem}.search{state.suffix}"),
+            self._progress,
+        )
+        if self._search_log is not None:
+            log.write(self._search_log)
+        return sites
 
     def _greedy(
         self,

@@ -112,6 +112,8 @@ class PlanProvenance(BaseModel):
     network_macs: int = Field(ge=0)
     block_images: int = Field(default=0, ge=0)
     """Images of block-wise reconstruction."""
+    search_images: int = Field(default=0, ge=0)
+    """Images of the search for widths."""
     weights_trained: bool = False
     """The checkpoint is not the network's but goes with the plan."""
 

@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from actcodec.configs import find_config
 from actcodec.errors import ActcodecError
 from actcodec.files import read_bytes
+from actcodec.learn.allocation.partition import Grouping
 from actcodec.learn.pca import Basis
+from actcodec.learn.search.widths import WidthModel
 from actcodec.params import Order, validation_problem
 
 BasisChoice = Basis | Literal["auto", "best"]
 Allocation = Literal[
-    "waterfill", "greedy", "uniform", "equal-variance", "fixed-width", "raw", "transform-coding", "cat"
+    "waterfill", "partition", "greedy", "uniform", "equal-variance", "fixed-width", "raw", "transform-coding", "cat"
 ]
 Coder = Literal["codec", "zvc", "rle", "ebpc", "huffman"]
 
@@ -65,12 +67,41 @@ class LearnRecipe(BaseModel):
     """Positions of a site that quantizers and decoders are fitted on."""
     selection_images: int = Field(default=1000, ge=1)
     """Selection images that choices (basis, best epoch) are measured on."""
+    grouping: Grouping = "automatic"
+    """Partition only: how the coefficients of a site are cut into groups of one width each."""
+    groups: int = Field(default=4, ge=1)
+    """Groups of a site where their number is given (``equal-size``, ``equal-energy``)."""
+    group_bits: float = Field(default=0.0, ge=0)
+    """β: what a group counts as, in stream bits of an image."""
+    cycle_bits: float = Field(default=0.0, ge=0)
+    """κ: what a cycle of the codec's MAC array counts as, in stream bits of an image."""
     greedy_images: int = Field(default=250, ge=1)
     """Selection images that a greedy step is measured on."""
     greedy_step: int = Field(default=16, ge=1)
     """A greedy step drops a site's channels divided by this (at least one coefficient)."""
     rounds: int = Field(default=1, ge=1, le=16)
     """Greedy only: the way to the target is cut into so many parts, with the training stages after each."""
+    search: WidthModel = "fractional"
+    """How the widths of groups are learned in search."""
+    search_epochs: int = Field(default=0, ge=0)
+    """Epochs of the search for widths, over ``search_images``, between allocation and the stages of fixed widths."""
+    search_images: int = Field(default=5000, ge=1)
+    search_above: float = Field(default=0.0, ge=0)
+    """Bits a value above the target that the search starts from."""
+    search_reach: float = Field(default=0.5, gt=0, le=1)
+    """Share of the search after which the target is reached."""
+    search_rate: float = Field(default=0.02, gt=0)
+    """Learning rate of widths, bits (logits) a step at most."""
+    search_dynamic: bool = True
+    """Windows slide; otherwise a width moves by one bit from its start at most."""
+    search_slide: int = Field(default=10, ge=1)
+    """Steps between slides."""
+    search_coldest: float = Field(default=0.2, gt=0, le=1)
+    """Temperature of a window's softmax at the end of the search; it starts at 1."""
+    search_projections: bool = True
+    """P and R are trained with the widths."""
+    search_weights: bool = True
+    """So are the network's weights, where the recipe trains weights at all."""
     batchnorm: bool = False
     """Moments of every convolution are put back to what they are without compression."""
     block_epochs: int = Field(default=0, ge=0)
@@ -119,6 +150,8 @@ class LearnRecipe(BaseModel):
         trains = self.batchnorm or self.block_epochs or self.epochs
         if self.folded and (self.allocation != "waterfill" or self.permute or trains):
             raise ValueError("folded = true goes with allocation = 'waterfill', without permute and training stages")
+        if self.search_epochs and (self.allocation not in ("partition", "waterfill") or self.folded):
+            raise ValueError("search_epochs needs allocation = 'partition' or 'waterfill', without folded")
         rival = {"transform-coding", "cat"}
         if (self.allocation in rival) != (self.coder == "huffman"):
             raise ValueError(f"coder = {self.coder!r} does not go with allocation = {self.allocation!r}")
@@ -126,7 +159,7 @@ class LearnRecipe(BaseModel):
             raise ValueError(f"coder = {self.coder!r} needs codes of one width: allocation = 'raw' or 'fixed-width'")
         if self.patience and self.keep == "last":
             raise ValueError(f"patience = {self.patience} needs keep = 'best': every epoch is a new last one")
-        if self.epochs and not (self.cross_entropy or self.distillation or self.reconstruction):
+        if (self.epochs or self.search_epochs) and not (self.cross_entropy or self.distillation or self.reconstruction):
             raise ValueError(
                 "epochs without cross_entropy, distillation or reconstruction: there is nothing to minimise"
             )
@@ -140,7 +173,7 @@ class LearnRecipe(BaseModel):
     @property
     def panel(self) -> str:
         """The panel of results that the recipe belongs to: by how much is trained, never mixed."""
-        if self.epochs:
+        if self.epochs or self.search_epochs:
             return "fine-tuned"
         return "block-wise" if self.block_epochs else "post-training"
 

@@ -39,7 +39,15 @@ def allocate(
     choices = [
         [choice for option in options for choice in site_choices(option, table_batch, settings)] for options in sites
     ]
-    values = sum(options[0].statistics.site.values for options in sites)
+    return pick(choices, target_bits, table_batch)
+
+
+def pick(choices: Sequence[Sequence[Choice]], target_bits: float, table_batch: int) -> tuple[Choice, ...]:
+    """Choose one of the ``choices`` of every site: least loss at equal price of a bit, within ``target_bits`` a value.
+
+    Raises ActcodecError for a target below what the smallest stream of these sites takes.
+    """
+    values = sum(site[0].option.statistics.site.values for site in choices)
     budget = math.floor(target_bits * values / 8)
     least = sum(min(choice.stream_bytes for choice in site) for site in choices)
     if least > budget:

@@ -24,11 +24,11 @@ Array = NDArray[Any]
 
 TILE = 64
 """Positions of a tile: eight vectors of eight floats, and all tiles of a block of 16 stay in 32 KiB."""
-_FAST = {"contract", "reassoc", "nsz", "arcp"}
+FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @numba.njit(inline="always")
-def _load_rounded(x: Array, first: int, count: int, c0: int, c1: int, inverse: Any, rounded: Array) -> None:
+def load_rounded(x: Array, first: int, count: int, c0: int, c1: int, inverse: Any, rounded: Array) -> None:
     """Turn a tile of ``x`` to [channel, position] and round it; positions beyond ``count`` become 0."""
     for t in range(count):
         for c in range(c0, c1):
@@ -41,7 +41,7 @@ def _load_rounded(x: Array, first: int, count: int, c0: int, c1: int, inverse: A
 
 
 @numba.njit(inline="always")
-def _rows_times(matrix: Array, row: int, count: int, source: Array, start: Any, out: Array) -> None:
+def rows_times(matrix: Array, row: int, count: int, source: Array, start: Any, out: Array) -> None:
     """out[t] = start + Σ_i matrix[row, i]·source[i, t] over i < ``count``."""
     for t in range(TILE):
         out[t] = start
@@ -57,7 +57,7 @@ def _rows_times(matrix: Array, row: int, count: int, source: Array, start: Any, 
 
 
 @numba.njit(inline="always")
-def _columns_times(matrix: Array, first: int, column: int, count: int, source: Array, out: Array) -> None:
+def columns_times(matrix: Array, first: int, column: int, count: int, source: Array, out: Array) -> None:
     """out[t] = Σ_i matrix[first + i, column]·source[i, t] over i < ``count``."""
     for t in range(TILE):
         out[t] = np.float32(0)
@@ -74,14 +74,14 @@ def _columns_times(matrix: Array, first: int, column: int, count: int, source: A
 
 
 @numba.njit(inline="always")
-def _dot(a: Array, b: Array) -> Any:
+def dot(a: Array, b: Array) -> Any:
     total = np.float32(0)
     for t in range(TILE):
         total += a[t] * b[t]
     return total
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=_FAST, error_model="numpy")
+@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=FAST, error_model="numpy")
 def forward_project(
     x: Array,
     out: Array,
@@ -108,24 +108,24 @@ def forward_project(
         count = min(TILE, x.shape[0] - first)
         for j in range(blocks.shape[0]):
             c0, c1, k0, k1 = blocks[j, 0], blocks[j, 1], blocks[j, 2], blocks[j, 3]
-            _load_rounded(x, first, count, c0, c1, inverse, rounded)
+            load_rounded(x, first, count, c0, c1, inverse, rounded)
             for c in range(c1 - c0):
                 for t in range(TILE):
                     rounded[c, t] = min(max(rounded[c, t], low), high)
             for k in range(k0, k1):
-                _rows_times(P, k, c1 - c0, rounded, bias[k], acc)
+                rows_times(P, k, c1 - c0, rounded, bias[k], acc)
                 most = top[k]
                 for t in range(TILE):
                     codes[k - k0, t] = min(max(np.floor(acc[t] + half), zero), most)
             for c in range(c0, c1):
-                _rows_times(R, c, k1 - k0, codes, bias_out[c], acc)
+                rows_times(R, c, k1 - k0, codes, bias_out[c], acc)
                 for t in range(TILE):
                     acc[t] = min(max(np.floor(acc[t] + half), low), high) * scale
                 for t in range(count):
                     out[first + t, c] = acc[t]
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=_FAST, error_model="numpy")
+@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=FAST, error_model="numpy")
 def backward_project(
     x: Array,
     gradient: Array,
@@ -160,14 +160,14 @@ def backward_project(
         for j in range(blocks.shape[0]):
             c0, c1, k0, k1 = blocks[j, 0], blocks[j, 1], blocks[j, 2], blocks[j, 3]
             channels, kept = c1 - c0, k1 - k0
-            _load_rounded(x, first, count, c0, c1, inverse, rounded)
+            load_rounded(x, first, count, c0, c1, inverse, rounded)
             for c in range(channels):
                 for t in range(TILE):
                     value = rounded[c, t]
                     rounded[c, t] = min(max(value, low), high)
                     inside[c, t] = one if rounded[c, t] == value else zero
             for k in range(kept):
-                _rows_times(P, k0 + k, channels, rounded, bias[k0 + k], acc)
+                rows_times(P, k0 + k, channels, rounded, bias[k0 + k], acc)
                 most = top[k0 + k]
                 for t in range(TILE):
                     value = np.floor(acc[t] + half)
@@ -179,7 +179,7 @@ def backward_project(
                 for t in range(count, TILE):
                     g_out[c, t] = zero
             for c in range(channels):
-                _rows_times(R, c0 + c, kept, codes, bias_out[c0 + c], acc)
+                rows_times(R, c0 + c, kept, codes, bias_out[c0 + c], acc)
                 total = zero
                 for t in range(TILE):
                     value = np.floor(acc[t] + half)
@@ -187,25 +187,25 @@ def backward_project(
                     total += g_out[c, t]
                 dbias_out[c0 + c] += total
                 for k in range(kept):
-                    dR[c0 + c, k] += _dot(g_out[c], codes[k])
+                    dR[c0 + c, k] += dot(g_out[c], codes[k])
             for k in range(kept):
-                _columns_times(R, c0, k, channels, g_out, acc)
+                columns_times(R, c0, k, channels, g_out, acc)
                 total = zero
                 for t in range(TILE):
                     g_code[k, t] = acc[t] * unclamped[k, t]
                     total += g_code[k, t]
                 dbias[k0 + k] += total
                 for c in range(channels):
-                    dP[k0 + k, c] += _dot(g_code[k], rounded[c])
+                    dP[k0 + k, c] += dot(g_code[k], rounded[c])
             for c in range(channels):
-                _columns_times(P, k0, c, kept, g_code, acc)
+                columns_times(P, k0, c, kept, g_code, acc)
                 for t in range(TILE):
                     acc[t] = acc[t] * inside[c, t] * inverse
                 for t in range(count):
                     dx[first + t, c0 + c] = acc[t]
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=_FAST, error_model="numpy")
+@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=FAST, error_model="numpy")
 def forward_identity(
     x: Array,
     out: Array,
@@ -227,7 +227,7 @@ def forward_identity(
             out[m, c] = min(max(np.floor(code * r[c] + bias_out[c] + half), low), high) * scale
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=_FAST, error_model="numpy")
+@numba.njit(cache=True, nogil=True, boundscheck=False, fastmath=FAST, error_model="numpy")
 def backward_identity(
     x: Array,
     gradient: Array,

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,7 +37,30 @@ from actcodec.learn.recipe import LearnRecipe
 from actcodec.learn.tuning.compressed import CompressedNetwork, selection_divergence
 from actcodec.networks import Network, SitedNetwork
 
+class Steering(Protocol):
+    """What a method does beside the loss: rates of its own, corrected gradients, steps of its own, state and log."""
+
+    def rate(self, parameter: nn.Parameter) -> float | None:
+        """Return the learning rate of a parameter that is the method's, None for the others."""
+
+    def correct_gradients(self) -> None:
+        """Change gradients between backward and the step."""
+
+    def after_step(self) -> None:
+        """Do what is to be done after every step."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the tensors of a checkpoint."""
+
+    def header(self) -> dict[str, Any]:
+        """Return what the header of a checkpoint says."""
+
+    def restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+        """Take up what ``state`` and ``header`` gave."""
+
+
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_STEERING = "steering."
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +95,18 @@ def train(
     identity: dict[str, Any],
     state: Path | None = None,
     progress: bool = True,
+    steering: Steering | None = None,
 ) -> None:
     """Train ``compressed`` in place for ``recipe.epochs`` and leave the best epoch's numbers in it.
 
     ``state`` is a file that is written after every epoch and taken up if it exists; beside it a CSV log with a line an
     epoch. ``identity`` names what is trained: a state of another plan, recipe or seed is refused with ActcodecError.
+    ``steering`` is a method's own part in every step.
     """
     device = device_of(recipe)
     compressed.to(device)
     teacher.to(device)
-    run = _Run(compressed, teacher, data, recipe, seed, device)
+    run = _Run(compressed, teacher, data, recipe, seed, device, steering)
     header: dict[str, Any] = {**identity, "seed": seed, "recipe": recipe.model_dump(mode="json")}
     if state is not None and state.exists():
         run.restore(*load_checkpoint(state, header))
@@ -109,15 +134,17 @@ class _Run:
         recipe: LearnRecipe,
         seed: int,
         device: torch.device,
+        steering: Steering | None,
     ) -> None:
         self._compressed, self._teacher, self._data = compressed, teacher, data
         self._recipe, self._seed, self._device = recipe, seed, device
+        self._steering = steering
         weights = {f"sited.{name}" for name, _ in compressed.sited.named_parameters()}
         compressed.sited.requires_grad_(recipe.weights)
         trained = [(name, p) for name, p in compressed.named_parameters() if p.requires_grad]
         self._parameters = dict(trained)
         self._groups = [
-            {"params": [p], "rate": recipe.weight_rate * _rms(p) if name in weights else recipe.rate}
+            {"params": [p], "rate": recipe.weight_rate * _rms(p) if name in weights else self._rate(p)}
             for name, p in trained
         ]
         self._optimizer = torch.optim.Adam(self._groups, lr=recipe.rate, betas=(0.9, 0.99))
@@ -125,6 +152,10 @@ class _Run:
         self._best_divergence, self._best_epoch = math.inf, 0
         self._best: dict[str, Tensor] = {}
         self._history: list[dict[str, float | None]] = []
+
+    def _rate(self, parameter: nn.Parameter) -> float:
+        own = self._steering.rate(parameter) if self._steering is not None else None
+        return self._recipe.rate if own is None else own
 
     @property
     def settled(self) -> bool:
@@ -146,7 +177,11 @@ class _Run:
             loss = self._loss(x, y)
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            if self._steering is not None:
+                self._steering.correct_gradients()
             self._optimizer.step()
+            if self._steering is not None:
+                self._steering.after_step()
             total += float(loss.detach())
         return total / steps
 
@@ -208,6 +243,7 @@ class _Run:
             "best_divergence": self._best_divergence,
             "best_epoch": self._best_epoch,
             "history": self._history,
+            "steering": None if self._steering is None else self._steering.header(),
         }
 
     def state(self) -> dict[str, Tensor]:
@@ -217,6 +253,8 @@ class _Run:
             tensors[f"now.{name}"], tensors[f"best.{name}"] = parameter.detach(), self._best[name]
             for moment, value in self._optimizer.state[parameter].items():
                 tensors[f"adam.{moment}.{name}"] = value
+        if self._steering is not None:
+            tensors |= {f"{_STEERING}{name}": value for name, value in self._steering.state().items()}
         return tensors
 
     def restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
@@ -232,6 +270,9 @@ class _Run:
                     self._optimizer.state[parameter] = {
                         m: value if m == "step" else value.to(self._device) for m, value in moments.items()
                     }
+        if self._steering is not None:
+            own = {k.removeprefix(_STEERING): v for k, v in tensors.items() if k.startswith(_STEERING)}
+            self._steering.restore(own, header["steering"])
 
 
 def _rms(parameter: nn.Parameter) -> float:
