@@ -5,39 +5,14 @@ from numpy.typing import NDArray
 from actcodec.errors import ActcodecError
 from actcodec.learn.allocation.waterfill import allocate, site_choices
 from actcodec.learn.build import build_site
-from actcodec.learn.calibrate import SiteStatistics, block_slices
+from actcodec.learn.calibrate import SiteStatistics
 from actcodec.learn.draft import StreamSettings
 from actcodec.learn.option import SiteOption, plain_options, projection
 from actcodec.learn.pca import block_transforms
-from actcodec.learn.quantize8 import ActivationRange
-from actcodec.networks import SiteSpec
 from actcodec.params import CodecParams
+from support.statistics import rectified_site
 
 SETTINGS = StreamSettings(CodecParams())
-
-
-def statistics(channels: int = 20, side: int = 16, factors: int = 3, seed: int = 0) -> SiteStatistics:
-    """A rectified site whose channels are mixtures of a few factors."""
-    rng = np.random.default_rng(seed)
-    mixing = rng.normal(size=(factors, channels))
-    x = rng.normal(size=(3000, factors)) @ mixing * 20 + rng.normal(size=(3000, channels)) * 2 + 128
-    sample = np.clip(np.rint(x), 0, 255).astype(np.uint8)
-    blocks = block_slices(channels, 16)
-    covariance = np.cov(sample.T, bias=True)
-    fisher = []
-    for part in blocks:
-        g = rng.normal(size=(200, part.stop - part.start)) * np.linspace(1, 3, part.stop - part.start)
-        fisher.append(g.T @ g / 200)
-    site = SiteSpec(f"s{seed}", 0, channels, side, side, "none", readers=1, macs=1000)
-    return SiteStatistics(
-        site=site,
-        range=ActivationRange(0.1, zero=3),
-        blocks=blocks,
-        mean=sample.mean(0),
-        covariance=tuple(covariance[part, part] for part in blocks),
-        fisher=tuple(fisher),
-        sample=sample,
-    )
 
 
 def all_options(site: SiteStatistics) -> tuple[SiteOption, ...]:
@@ -45,7 +20,7 @@ def all_options(site: SiteStatistics) -> tuple[SiteOption, ...]:
 
 
 def test_transforms_invert_and_decorrelate() -> None:
-    stats = statistics()
+    stats = rectified_site()
     for S, fisher in zip(block_transforms(stats, "pca"), block_transforms(stats, "fisher"), strict=True):
         for transform in (S, fisher):
             np.testing.assert_allclose(transform.P @ transform.R, np.eye(len(transform.P)), atol=1e-8)
@@ -59,7 +34,7 @@ def test_transforms_invert_and_decorrelate() -> None:
 
 @pytest.mark.parametrize("target", [0.7, 2.0, 3.3, 8.0])
 def test_the_streams_meet_the_target_closely(target: float) -> None:
-    sites = [all_options(statistics(seed=seed)) for seed in range(3)]
+    sites = [all_options(rectified_site(seed=seed)) for seed in range(3)]
     chosen = allocate(sites, target, 16, SETTINGS)
     values = sum(options[0].statistics.site.values for options in sites)
     spent = 8 * sum(build_site(c, SETTINGS).sizes(64).stream_bytes for c in chosen) / values
@@ -70,14 +45,14 @@ def test_the_streams_meet_the_target_closely(target: float) -> None:
 
 
 def test_more_bits_lose_less() -> None:
-    sites = [all_options(statistics())]
+    sites = [all_options(rectified_site())]
     losses = [sum(c.loss for c in allocate(sites, t, 16, SETTINGS)) for t in (0.5, 1, 2, 4, 8)]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] == 0
 
 
 def test_correlated_channels_are_projected_and_small_sites_are_not() -> None:
-    wide, small = statistics(side=64), statistics(side=4)
+    wide, small = rectified_site(side=64), rectified_site(side=4)
     first, second = allocate([all_options(wide), all_options(small)], 1.5, 1, SETTINGS)
     assert first.option.transform == "project"
     # Sixteen positions cannot pay for the tables of a projection.
@@ -87,11 +62,11 @@ def test_correlated_channels_are_projected_and_small_sites_are_not() -> None:
 @pytest.mark.parametrize("target", [0.0, -1.0, 8.5, float("nan"), 1e-3])
 def test_impossible_targets_are_refused(target: float) -> None:
     with pytest.raises(ActcodecError, match="target_bits"):
-        allocate([all_options(statistics())], target, 16, SETTINGS)
+        allocate([all_options(rectified_site())], target, 16, SETTINGS)
 
 
 def test_a_constant_site_still_has_a_stream() -> None:
-    stats = statistics()
+    stats = rectified_site()
     flat = SiteStatistics(
         stats.site,
         stats.range,
@@ -118,7 +93,7 @@ def decoded(option: SiteOption, target: float, x: NDArray[np.uint8]) -> NDArray[
 
 
 def test_a_built_site_reconstructs_its_sample() -> None:
-    stats = statistics()
+    stats = rectified_site()
     x = stats.sample
     for option in (projection(stats, "pca"), plain_options(stats)[0]):
         error = ((decoded(option, 4.0, x) - x) ** 2).mean() / x.var()

@@ -107,6 +107,8 @@ def learn(
     network = open_network(model, data_root, checkpoint, dataset, sites)
     data = load_dataset(network.dataset, "train", data_root)
     state = out.with_name(f"{out.name}.resume")
+    search_log = out.with_name(f"{out.name}.search.json")
+    search_log.unlink(missing_ok=True)
     plan = run(
         network,
         data,
@@ -116,10 +118,14 @@ def learn(
         params=params,
         state=state,
         greedy_log=out.with_name(f"{out.name}.greedy.json"),
-        search_log=out.with_name(f"{out.name}.search.json"),
+        search_log=search_log,
         report=_report_step,
     )
     digest = save_plan(plan, out)
+    if search_log.exists():
+        from actcodec.learn.search.plot import draw_trajectory
+
+        draw_trajectory(search_log, search_log.with_suffix(".svg"))
     for leftover in out.parent.glob(f"{out.name}*.resume"):
         leftover.unlink()
     summary: dict[str, Any] = {

@@ -70,8 +70,8 @@ def learn(
 
     ``train`` is the training split of the network's data set. ``state`` is the resumable state of training,
     ``greedy_log`` that of a greedy allocation, its log as well: given again, with any target, it is gone on with where
-    the target lies below what it has reached. ``search_log`` gets the trajectory of a search. ``report`` is called with every greedy step. Deterministic in ``seed`` on
-    one thread.
+    the target lies below what it has reached. ``search_log`` gets the trajectory of a search. ``report`` is called with
+    every greedy step. Deterministic in ``seed`` on one thread.
     Raises ActcodecError for a data set that is not the network's or a target that cannot be reached.
     """
     recipe, params = recipe or LearnRecipe(), params or CodecParams()
@@ -183,7 +183,9 @@ class _Learning:
     def _batches(self, title: str) -> Any:
         return input_batches(self._network, self._calibration, _BATCH, title, self._progress)
 
-    def _statistics(self, sited: SitedNetwork) -> tuple[SiteStatistics, ...]:
+    def _statistics(self, sited: SitedNetwork, coded: Sites | None = None) -> tuple[SiteStatistics, ...]:
+        """Return the statistics of every site; of the network compressed by the plans ``coded`` where they are given."""
+        compressed = None if coded is None else CompressedNetwork.of_plan(sited, coded).requires_grad_(False)
         return calibrate(
             sited,
             self._ranges,
@@ -193,6 +195,7 @@ class _Learning:
             seed=self._seed,
             positions=self._recipe.positions,
             folded=self._folded,
+            code=None if compressed is None else compressed.code,
         )
 
     def _layer(self, choice: Choice) -> CodecLayer:
@@ -212,8 +215,10 @@ class _Learning:
             return self._greedy(student, statistics, target, before, files.greedy)
         if recipe.allocation in ("waterfill", "partition"):
             above = min(target + recipe.search_above, MAX_WIDTH) if recipe.search_epochs else target
-            choices = self._spread(student, statistics, above)
-            return self._searched(student, choices, target, files.state) if recipe.search_epochs else self._built(choices)
+            start = self._spread(student, statistics, above)
+            for _ in range(recipe.recalibrations):
+                start = self._spread(student, self._statistics(student, self._built(start)), above)
+            return self._searched(student, start, target, files.state) if recipe.search_epochs else self._built(start)
         if recipe.allocation == "raw":
             choices = fixed_width([raw(s) for s in statistics], 8, settings)
         elif recipe.allocation == "fixed-width":

@@ -31,9 +31,7 @@ class Choice:
         return 8 * (self.stream_bytes + self.table_bytes / batch)
 
 
-def make_choice(
-    option: SiteOption, widths: Widths, settings: StreamSettings, group: Groups | None = None
-) -> Choice:
+def make_choice(option: SiteOption, widths: Widths, settings: StreamSettings, group: Groups | None = None) -> Choice:
     """Return ``option`` at ``widths`` (C,), its bytes counted by the format; without ``group`` all are one."""
     site = option.statistics.site
     info = draft_info(site, option.statistics.range, option.transform, widths, settings)

@@ -70,9 +70,7 @@ def partition(
     return pick(choices, target_bits, table_batch)
 
 
-def partitions(
-    option: SiteOption, table_batch: int, prices: GroupPrices, settings: StreamSettings
-) -> list[Choice]:
+def partitions(option: SiteOption, table_batch: int, prices: GroupPrices, settings: StreamSettings) -> list[Choice]:
     """Return the best cuts of one option at every price of a bit; of those with equal streams the one of less loss."""
     channels = option.statistics.site.channels
     if option.transform == "bypass":
@@ -86,7 +84,7 @@ def partitions(
     best: dict[int, Choice] = {}
     for rho in _prices_of_a_bit(loss, bits):
         cost = loss + rho * bits[:, None]
-        cuts, widths = _best_cuts(cost, rho * prices.group_bits) if given is None else _best_widths(cost, given)
+        cuts, widths = best_cuts(cost, rho * prices.group_bits) if given is None else _best_widths(cost, given)
         if not any(widths):
             continue
         choice = _choice(option, order, cuts, widths, settings)
@@ -95,9 +93,9 @@ def partitions(
             best[choice.stream_bytes] = choice
     if not best:
         # A site that never changes: a stream of it still has to be one.
-        widths = np.zeros(channels, np.uint8)
-        widths[order[0]] = 1
-        return [make_choice(option, widths, settings)]
+        least = np.zeros(channels, np.uint8)
+        least[order[0]] = 1
+        return [make_choice(option, least, settings)]
     return list(best.values())
 
 
@@ -142,7 +140,7 @@ def _prices_of_a_bit(loss: FloatArray, bits: FloatArray) -> FloatArray:
     return np.geomspace(slopes.max() * 1.01, slopes.min() * 0.99, _PRICES)
 
 
-def _best_cuts(cost: FloatArray, group_cost: float) -> tuple[list[int], list[int]]:
+def best_cuts(cost: FloatArray, group_cost: float) -> tuple[list[int], list[int]]:
     """Return ends and widths of the groups of least cost: (9, C) of every coefficient, ``group_cost`` of a group."""
     channels = cost.shape[1]
     sums = np.concatenate([np.zeros((len(cost), 1)), np.cumsum(cost, axis=1)], axis=1)

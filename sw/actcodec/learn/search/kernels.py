@@ -4,14 +4,12 @@
     q_j = clamp(⌊(z − o_j)/Δ_j + ½⌋, 0, top_j)    ẑ = Σ_j π_j·(o_j + Δ_j·q_j)
     y = R·ẑ + bias'    out = scale·clamp(⌊y + ½⌋)
 
-j runs over the candidates of a coefficient, π_j their shares; a candidate without a share is not computed. With top 0
-it is the constant o_j: the coefficient is dropped. Straight-through as in `tuning.kernels`, tile by tile like there;
+j runs over the candidates of a coefficient, π_j their shares; one without a share is computed for its gradient only.
+With top 0 it is the constant o_j: the coefficient is dropped. Straight-through and tile by tile as in `tuning.kernels`;
 gradients by o, Δ and top are those of learned step size quantization (LSQ, arXiv 1902.08153).
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numba
 import numpy as np
@@ -156,8 +154,6 @@ def backward(
                     g_z[k, t] = zero
                 for j in range(share.shape[1]):
                     portion = share[row, j]
-                    if portion == zero:
-                        continue
                     start, size, most = offset[row, j], step[row, j], top[row, j]
                     finer = one / size
                     by_share, by_offset, by_step, by_top = zero, zero, zero, zero

@@ -13,7 +13,6 @@ from actcodec.learn.allocation.choice import Choice
 from actcodec.learn.build import build_site
 from actcodec.learn.draft import PROJECTED, StreamSettings, Widths, draft_info, stored_widths
 from actcodec.learn.plan import PlanArrays, SitePlan
-from actcodec.learn.quantize8 import ActivationRange
 from actcodec.learn.search import kernels
 from actcodec.learn.search.widths import GroupWidths
 
@@ -27,7 +26,7 @@ class _Mixed(torch.autograd.Function):
     def forward(ctx: Any, activation: Tensor, site: Any, *numbers: Tensor) -> Tensor:
         x = activation.float().contiguous(memory_format=torch.channels_last)
         out = torch.empty_like(x)
-        arrays = tuple(tensor.detach().contiguous().numpy() for tensor in numbers)
+        arrays: Any = tuple(tensor.detach().contiguous().numpy() for tensor in numbers)
         kernels.forward(_rows(x), _rows(out), site.blocks, *arrays, *site.constants)
         ctx.save_for_backward(x)
         ctx.site, ctx.arrays = site, arrays
@@ -39,9 +38,9 @@ class _Mixed(torch.autograd.Function):
         gradient = gradients[0].contiguous(memory_format=torch.channels_last)
         dx = torch.empty_like(x)
         by = tuple(np.zeros_like(array) for array in ctx.arrays)
-        kernels.backward(
-            _rows(x), _rows(gradient), ctx.site.blocks, *ctx.arrays, *ctx.site.constants, _rows(dx), *by
-        )
+        inputs = _rows(x), _rows(gradient), ctx.site.blocks, *ctx.arrays, *ctx.site.constants
+        arguments: Any = (*inputs, _rows(dx), *by)
+        kernels.backward(*arguments)
         return dx, None, *(torch.from_numpy(array) for array in by)
 
 
@@ -206,10 +205,9 @@ class SearchLayer(nn.Module):
         offered = self.widths.candidates()
         if offered.width.shape[1] > 1:
             return np.ones(len(widths))
-        start = self.step0.shape[0]
         group = self.group.numpy()
-        _, _, _, _, _, step = (tensor.detach().double().numpy() for tensor in self._numbers())
-        rows = np.arange(start)
+        step = self._numbers()[-1].detach().double().numpy()
+        rows = np.arange(len(step))
         own = step[rows, offered.width[:, 0].numpy()[group]] * offered.stretch[:, 0].double().numpy()[group]
         span = own * np.maximum(offered.top[:, 0].detach().double().numpy()[group], 1e-3)
         levels = np.maximum((1 << widths.astype(np.int64)) - 1, 1)

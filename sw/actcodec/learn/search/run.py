@@ -39,7 +39,12 @@ class SearchLog:
     """At its end, every group a mixture of widths."""
     whole: float
     """With whole widths."""
+    sites: tuple[str, ...]
+    """Names of the sites that were searched."""
+    sizes: tuple[tuple[int, ...], ...]
+    """Coefficients of every group of theirs."""
     trajectory: list[dict[str, Any]]
+    """Records of step, bits a value, price of a bit, and the widths of every group of every such site."""
 
     def write(self, path: Path) -> None:
         """Write the log as JSON."""
@@ -47,6 +52,8 @@ class SearchLog:
             path,
             {
                 "divergence": {"before": self.before, "mixed": self.mixed, "whole": self.whole},
+                "sites": self.sites,
+                "sizes": self.sizes,
                 "trajectory": self.trajectory,
             },
         )
@@ -125,4 +132,5 @@ def search(
             for layer in layers
         )
     whole = divergence(CompressedNetwork.of_plan(student, sites))
-    return sites, SearchLog(before, mixed, whole, steering.trajectory)
+    sizes = tuple(tuple(int(size) for size in layer.sizes()) for layer in searched)
+    return sites, SearchLog(before, mixed, whole, tuple(names), sizes, steering.trajectory)

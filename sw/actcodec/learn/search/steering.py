@@ -2,11 +2,11 @@
 
     minimise  loss(θ, β)   subject to   Σ_l N_l Σ_g |g|·E[b_g] / values = B(t)
 
-B goes from the bits of the start to the target over the first part of the search, in equal steps, and stays there. After
-every step all widths are lowered (or raised) by one common amount, so that the equation holds. Adam sees the gradient
-along it only: λ·∂(bits)/∂β is added, with λ = −⟨∂loss, ∂bits⟩/⟨∂bits, ∂bits⟩ over all widths, averaged over steps (the
-least squares multiplier). No λ has to be chosen and the target is met at every step. ∂(bits) holds what a kept
-coefficient costs beside its codes as well: tables at the target batch, cycles at their price.
+B goes from the bits of the start to the target over the first part of the search, in equal steps, and stays there.
+After every step all widths are lowered (or raised) by one common amount, so that the equation holds. Adam sees the
+gradient along it only: λ·∂(bits)/∂β is added, with λ = −⟨∂loss, ∂bits⟩/⟨∂bits, ∂bits⟩ over all widths, averaged over
+steps (the least squares multiplier). No λ has to be chosen and the target is met at every step. ∂(bits) holds what a
+kept coefficient costs beside its codes as well: tables at the target batch, cycles at their price.
 
 P3 has CE + λ·|bits − target| with λ ramped up; there the price has to outgrow the loss, and its slope is the same on
 both sides of the target however far it is.
@@ -143,10 +143,8 @@ class BitSearch:
 
     @torch.no_grad()
     def _record(self) -> None:
-        widths = {
-            name: [round(bits, 3) for bits in layer.widths.bits().tolist()]
-            for name, layer in zip(self._names, self._layers, strict=True)
-        }
+        widths = [[round(bits, 3) for bits in layer.widths.bits().tolist()] for layer in self._layers]
+        # By name in alphabetical order, as a checkpoint's header gives it back.
         self.trajectory.append(
-            {"step": self._step, "bits": float(self._bits()), "price": self._price, "widths": widths}
+            {"bits": float(self._bits()), "price": self._price, "step": self._step, "widths": widths}
         )

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from typing_extensions import override
 
 from actcodec.params import MAX_WIDTH
 
@@ -30,6 +31,8 @@ _FIRST_LOGIT = 2.0
 """Of the width that a window starts at; its neighbours have 0."""
 _REACH = 1.0
 """Bits that a width may move where windows do not slide."""
+_LEAST_TOP = 1e-3
+"""A range of less is no range to keep."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +108,22 @@ class WindowWidths(GroupWidths):
     def _widths(self) -> Tensor:
         return self.lowest[:, None] + torch.arange(_CANDIDATES)
 
+    @override
     def candidates(self) -> Candidates:
         width = self._widths()
         ones = torch.ones(width.shape)
         return Candidates(width, self._shares(), (1 << width).to(torch.float32) - 1, ones)
 
+    @override
     def bits(self, lowered: float = 0.0) -> Tensor:
         return (self._shares(lowered) * self._widths()).sum(1)
 
+    @override
     @torch.no_grad()
     def lower(self, bits: float) -> None:
-        self.logits -= bits * torch.arange(_CANDIDATES, dtype=self.logits.dtype)
+        self.logits.sub_(bits * torch.arange(_CANDIDATES, dtype=self.logits.dtype))
 
+    @override
     def kept(self) -> Tensor:
         return 1 - (self._shares() * (self._widths() == 0)).sum(1)
 
@@ -135,82 +142,80 @@ class WindowWidths(GroupWidths):
         self.logits.copy_(torch.where(up[:, None], self.logits.roll(-1, 1), self.logits))
         self.lowest += up.long() - down.long()
 
+    @override
     def state(self) -> dict[str, Tensor]:
         return {"lowest": self.lowest}
 
 
-class FractionalWidths(GroupWidths):
-    """A real width, quantized by the two whole ones beside it."""
+class _RealWidths(GroupWidths):
+    """A real number a group that is its expected width."""
 
     def __init__(self, start: NDArray[np.int64], dynamic: bool) -> None:
         super().__init__(start, dynamic)
-        self.width = nn.Parameter(self.start.to(torch.float32))
+        self.real = nn.Parameter(self.start.to(torch.float32))
 
-    def _bounded(self, lowered: float = 0.0) -> Tensor:
+    @override
+    def bits(self, lowered: float = 0.0) -> Tensor:
         low, high = torch.zeros(()), torch.full((), float(MAX_WIDTH))
         if not self.dynamic:
             low, high = (self.start - _REACH).clamp_min(0), (self.start + _REACH).clamp_max(MAX_WIDTH)
-        width = self.width - lowered
+        width = self.real - lowered
         # The gradient passes where a width has run into a bound, or it could never leave it.
         return width + (torch.minimum(torch.maximum(width, low), high) - width).detach()
 
+    @override
+    @torch.no_grad()
+    def lower(self, bits: float) -> None:
+        self.real.copy_(self.bits(bits))
+
+    @override
+    def kept(self) -> Tensor:
+        return self.bits().clamp_max(1)
+
+
+class FractionalWidths(_RealWidths):
+    """A real width, quantized by the two whole ones beside it."""
+
+    @override
     def candidates(self) -> Candidates:
-        width = self._bounded()
+        width = self.bits()
         whole = width.detach().floor().clamp_max(MAX_WIDTH - 1)
         part = width - whole
         both = torch.stack([whole, whole + 1], 1).long()
         share = torch.stack([1 - part, part], 1)
         return Candidates(both, share, (1 << both).to(torch.float32) - 1, torch.ones(both.shape))
 
-    def bits(self, lowered: float = 0.0) -> Tensor:
-        return self._bounded(lowered)
 
-    @torch.no_grad()
-    def lower(self, bits: float) -> None:
-        self.width.copy_(self._bounded(bits))
-
-    def kept(self) -> Tensor:
-        return self._bounded().clamp_max(1)
-
-
-class InferredWidths(GroupWidths):
+class InferredWidths(_RealWidths):
     """The logarithm of the number of levels; steps are the layer's."""
 
     stretch: Tensor
 
     def __init__(self, start: NDArray[np.int64], dynamic: bool) -> None:
         super().__init__(start, dynamic)
-        self.levels = nn.Parameter(self.start.to(torch.float32))
         self.register_buffer("stretch", torch.ones(len(start)), persistent=False)
 
-    def _bounded(self, lowered: float = 0.0) -> Tensor:
-        low, high = torch.zeros(()), torch.full((), float(MAX_WIDTH))
-        if not self.dynamic:
-            low, high = (self.start - _REACH).clamp_min(0), (self.start + _REACH).clamp_max(MAX_WIDTH)
-        levels = self.levels - lowered
-        return levels + (torch.minimum(torch.maximum(levels, low), high) - levels).detach()
-
+    @override
     def candidates(self) -> Candidates:
-        top = torch.exp2(self._bounded())[:, None] - 1
+        top = torch.exp2(self.bits())[:, None] - 1
         # The quantizer that the group started with is the one that is learned, stretched as widths are lowered.
         return Candidates(self.start[:, None], torch.ones(top.shape), top, self.stretch[:, None])
 
-    def bits(self, lowered: float = 0.0) -> Tensor:
-        return self._bounded(lowered)
-
+    @override
     @torch.no_grad()
     def lower(self, bits: float) -> None:
-        before, after = self._bounded(), self._bounded(bits)
+        before = self.bits()
+        super().lower(bits)
         # The range stays: fewer levels are further apart.
-        least = 1e-3
-        self.stretch *= (torch.exp2(before) - 1).clamp_min(least) / (torch.exp2(after) - 1).clamp_min(least)
-        self.levels.copy_(after)
+        self.stretch *= _top(before) / _top(self.bits())
 
-    def kept(self) -> Tensor:
-        return self._bounded().clamp_max(1)
-
+    @override
     def state(self) -> dict[str, Tensor]:
         return {"stretch": self.stretch}
+
+
+def _top(bits: Tensor) -> Tensor:
+    return (torch.exp2(bits) - 1).clamp_min(_LEAST_TOP)
 
 
 MODELS: dict[WidthModel, type[GroupWidths]] = {

@@ -75,6 +75,7 @@ def columns_times(matrix: Array, first: int, column: int, count: int, source: Ar
 
 @numba.njit(inline="always")
 def dot(a: Array, b: Array) -> Any:
+    """Σ_t a[t]·b[t]."""
     total = np.float32(0)
     for t in range(TILE):
         total += a[t] * b[t]

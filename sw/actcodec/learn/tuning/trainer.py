@@ -37,6 +37,7 @@ from actcodec.learn.recipe import LearnRecipe
 from actcodec.learn.tuning.compressed import CompressedNetwork, selection_divergence
 from actcodec.networks import Network, SitedNetwork
 
+
 class Steering(Protocol):
     """What a method does beside the loss: rates of its own, corrected gradients, steps of its own, state and log."""
 
