@@ -184,7 +184,7 @@ class _Learning:
         return input_batches(self._network, self._calibration, _BATCH, title, self._progress)
 
     def _statistics(self, sited: SitedNetwork, coded: Sites | None = None) -> tuple[SiteStatistics, ...]:
-        """Return the statistics of every site; of the network compressed by the plans ``coded`` where they are given."""
+        """Return the statistics of every site; with the plans ``coded`` those of the network compressed by them."""
         compressed = None if coded is None else CompressedNetwork.of_plan(sited, coded).requires_grad_(False)
         return calibrate(
             sited,

@@ -14,7 +14,7 @@ from actcodec.params import MAX_WIDTH, Transform
 
 FloatArray = NDArray[np.float64]
 
-_LARGEST_GAIN = 64.0
+LARGEST_GAIN = 64.0
 """Of a code by a step of x: what int8 holds, with room for training to move."""
 
 
@@ -67,7 +67,7 @@ def option_of(
     z = (statistics.sample - statistics.mean) @ P.T
     quantizers: Quantizers = measure_quantizers(z)
     # A row of P over its step has to fit int8; only coefficients that hardly vary have a finer one.
-    step = np.maximum(quantizers.step, np.abs(P).max(1) / _LARGEST_GAIN)
+    step = np.maximum(quantizers.step, np.abs(P).max(1) / LARGEST_GAIN)
     sensitivity = np.concatenate([block.sensitivity for block in blocks])
     return SiteOption(
         name=name,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from actcodec.learn.allocation.choice import Choice
 from actcodec.learn.build import build_site
 from actcodec.learn.draft import PROJECTED, StreamSettings, Widths, draft_info, stored_widths
+from actcodec.learn.option import LARGEST_GAIN
 from actcodec.learn.plan import PlanArrays, SitePlan
 from actcodec.learn.search import kernels
 from actcodec.learn.search.widths import GroupWidths
@@ -176,7 +177,9 @@ class SearchLayer(nn.Module):
         P, bias, R, bias_out, offset, step = (tensor.double().numpy() for tensor in self._numbers())
         C, b = P.shape
         chosen = np.arange(C), widths.astype(np.int64)
-        o, size = offset[chosen], step[chosen] * self._stretch(widths)
+        o = offset[chosen]
+        # Wherever learning has moved a step: a row of P over it has to fit int8.
+        size = np.maximum(step[chosen] * self._stretch(widths), np.abs(P).max(1) / LARGEST_GAIN)
         projected = option.transform in PROJECTED
         kept = np.flatnonzero(widths > 0) if projected else np.arange(C)
         live = widths > 0
