@@ -48,6 +48,8 @@ _RESNET20: Wanted = {
     **_with("tuned", dict.fromkeys(("p1", "uniform", "equal-variance"), ALL)),
     **_with("tuned", dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "cat"), LOW)),
     **_with("tuned", dict.fromkeys(("lsq", "lsq-zvc", "lsq-ebpc"), (3.0, 2.0))),
+    # As many epochs as the others' training stage, half of them searching.
+    **_with("finish", {"p3": (3.0, 2.5, 2.0, 1.5), "mp-only": (3.0, 2.5, 2.0)}),
 }
 _ONE_EACH: Wanted = {
     **dict.fromkeys(LOSSLESS, (8.0,)),

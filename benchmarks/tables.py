@@ -114,6 +114,8 @@ def projection(network: str) -> str:
         key=lambda p: (order[p["panel"]], -p["target_bits"], -p["accuracy"]),
     ):
         trained = [f"{point['block_images']} × {point['block_epochs']}, codecs"] if point["block_epochs"] else []
+        if point.get("search_epochs"):
+            trained.append(f"{point['search_images']} × {point['search_epochs']}, search")
         if point["epochs"]:
             what = "all" if point["weights"] == "trained" else "codecs"
             trained.append(f"{point['train_images']} × {point['epochs']}, {what}")

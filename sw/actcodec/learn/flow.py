@@ -144,8 +144,7 @@ class _Learning:
         recipe = self._recipe
         student = self._start
         sites: Sites | None = None
-        searches = recipe.search_epochs > 0 and recipe.search_weights
-        changes_weights = recipe.batchnorm or (recipe.weights and (recipe.epochs > 0 or searches))
+        changes_weights = recipe.batchnorm or recipe.trains_weights
         for number in range(recipe.rounds):
             target = _target_of_round(self._target, number, recipe.rounds)
             files = self._files.of_round(number)

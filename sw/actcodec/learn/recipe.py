@@ -174,6 +174,11 @@ class LearnRecipe(BaseModel):
         return {name: getattr(self, name) for name in _WALK}
 
     @property
+    def trains_weights(self) -> bool:
+        """Whether the network's weights move."""
+        return self.weights and (self.epochs > 0 or (self.search_epochs > 0 and self.search_weights))
+
+    @property
     def panel(self) -> str:
         """The panel of results that the recipe belongs to: by how much is trained, never mixed."""
         if self.epochs or self.search_epochs:

@@ -84,9 +84,11 @@ def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
         "test_images": len(test),
         "epochs": recipe.epochs,
         "train_images": recipe.images if recipe.epochs else 0,
+        "search_epochs": recipe.search_epochs,
+        "search_images": recipe.search_images if recipe.search_epochs else 0,
         "block_epochs": recipe.block_epochs,
         "block_images": recipe.block_images if recipe.block_epochs else 0,
-        "weights": "trained" if recipe.weights and recipe.epochs else "frozen",
+        "weights": "trained" if recipe.trains_weights else "frozen",
         "coder": recipe.coder,
         **measured,
         "ratio": {str(bits): bits / measured["bpv_stream"] for bits in REFERENCE_BITS},
@@ -113,6 +115,7 @@ def _coded(
         params=setting.params,
         state=folder / "training.resume",
         greedy_log=folder.parent / f"greedy-{walk}-s{point.seed}.json",
+        search_log=folder / "search.json",
         progress=False,
     )
     save_plan(plan, folder / "plan")
