@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from actcodec.activations import stored_activations
 from actcodec.data import load_dataset
 from actcodec.errors import ActcodecError
-from actcodec.export import integer_tables
-from actcodec.learn import load_plan
+from actcodec.export import export_tables, integer_tables
+from actcodec.learn import load_plan, save_plan
 from actcodec.networks import load_network
 from actcodec.params import load_params
 from actcodec.tables import SiteSizes, Tables, digest_of, load_tables
@@ -24,15 +25,20 @@ from actcodec_sim.cosim.simulators import SIMULATORS, Simulator
 from actcodec_sim.traffic import run_traffic
 from e2e.conftest import Cli
 from support.cosim import CACHE
+from support.learning import quick_plan
+
+
+def _activations(tables: Tables, image: int) -> dict[str, NDArray[np.uint8]]:
+    network = load_network(tables.provenance.network)
+    images = load_dataset(network.dataset, "test").images[image : image + 1]
+    return {name: x[0] for name, x in stored_activations(network, tables, images).items()}
 
 
 def _agreement(
     plan_directory: Path, tables: Tables, image: int, simulators: tuple[Simulator, ...], job: Path
 ) -> Agreement:
     plan = load_plan(plan_directory)
-    network = load_network(tables.provenance.network)
-    images = load_dataset(network.dataset, "test").images[image : image + 1]
-    activations = {name: x[0] for name, x in stored_activations(network, tables, images).items()}
+    activations = _activations(tables, image)
     runs = tuple(cosimulate(tables, activations, s, CACHE, job / s, seed=image) for s in simulators)
     assert all(run.agrees for run in runs)
     trainer = {site.info.name: site.sizes(plan.transaction_bytes) for site in plan.sites}
@@ -50,11 +56,27 @@ def test_embedded_network_agrees_on_every_site_in_both_simulators(
     assert len(set(agreement.stream_bytes().values())) == 1
 
 
+def test_tables_of_a_search_run_unchanged(tmp_path: Path) -> None:
+    """P3: partition and search; dropped channels in tables that list them, and groups of 1 bit."""
+    searched = {"allocation": "partition", "group_bits": 64.0, "search_epochs": 1, "search_images": 64}
+    plan = quick_plan(1.3, **searched)
+    save_plan(plan, tmp_path / "plan")
+    tables = export_tables(plan, tmp_path / "tables")
+    mixed = {
+        site.info.name: site.info.transform
+        for site in tables.sites
+        if {0, 1} <= set(site.arrays.width.tolist()) or (site.info.transform == "project" and 1 in site.arrays.width)
+    }
+    assert len(mixed) >= 2 and {"identity", "project"} <= set(mixed.values())
+    agreement = _agreement(tmp_path / "plan", tables, 5, ("verilator",), tmp_path)
+    assert agreement.problems() == [] and agreement.agrees
+    activations = _activations(tables, 5)
+    assert cosimulate(tables, activations, "icarus", CACHE, tmp_path / "icarus", seed=5, only=list(mixed)[:2]).agrees
+
+
 def test_a_byte_that_one_stage_counts_otherwise_is_named(mnist_plan: Path, mnist_tables: Path, tmp_path: Path) -> None:
     tables = load_tables(mnist_tables)
-    network = load_network("mnist-resnet12")
-    images = load_dataset("mnist", "test").images[:1]
-    activations = {name: x[0] for name, x in stored_activations(network, tables, images).items()}
+    activations = _activations(tables, 0)
     trainer = {site.info.name: site.sizes(64) for site in tables.sites}
     first = tables.sites[0].info.name
     trainer[first] = trainer[first] + SiteSizes(0, 1, 0)

@@ -12,7 +12,7 @@ position costs ½ eᵀGe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,6 @@ from actcodec.learn.quantize8 import ActivationRange
 from actcodec.networks import SitedNetwork, SiteSpec
 
 FloatArray = NDArray[np.float64]
-Code = Callable[[int, Tensor], Tensor]
-"""From a site's index and its tensor to what readers get."""
 
 _FISHER_DRAWS = 2
 
@@ -65,36 +63,29 @@ def calibrate(
     seed: int,
     positions: int = 8_192,
     folded: Collection[int] = (),
-    code: Code | None = None,
 ) -> tuple[SiteStatistics, ...]:
     """Return the statistics of every site over ``inputs``, ``images`` images in all.
 
     ``positions`` bounds the sample of a site; it is drawn evenly over the images. Sites with an index in ``folded``
-    have their tap in front of the activation, in ``sited`` and here. With ``code`` the network runs on what it makes of
-    every site's tensor: activations are then those that reach a site through the compressed ones before it, and Fisher
-    information is that of an error in what its readers get.
+    have their tap in front of the activation, in ``sited`` and here.
     """
     generator = torch.Generator().manual_seed(seed)
     collectors = [_Collector(site, ranges[site.index], block, site.index in folded) for site in sited.sites]
     for x in inputs:
         share = -(-positions * len(x) // images)
         stored: dict[int, Tensor] = {}
-        read: dict[int, Tensor] = {}
 
-        def keep(
-            index: int, tensor: Tensor, stored: dict[int, Tensor] = stored, read: dict[int, Tensor] = read
-        ) -> Tensor:
-            stored[index] = tensor.detach()
-            coded = tensor if code is None else code(index, tensor)
+        def keep(index: int, tensor: Tensor, stored: dict[int, Tensor] = stored) -> Tensor:
             # Weights are frozen: the first site is where the graph of gradients has to begin.
-            read[index] = coded if coded.requires_grad else coded.detach().requires_grad_()
-            return read[index]
+            tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+            stored[index] = tensor
+            return tensor
 
         logits = sited(x, keep)
         # In the order of the sites, which need not be that in which their tensors were finished.
-        tensors = [read[site.index] for site in sited.sites]
-        for collector, site in zip(collectors, sited.sites, strict=True):
-            collector.add_activation(stored[site.index], share, generator)
+        tensors = [stored[site.index] for site in sited.sites]
+        for collector, tensor in zip(collectors, tensors, strict=True):
+            collector.add_activation(tensor.detach(), share, generator)
         for draw in range(_FISHER_DRAWS):
             gradients = torch.autograd.grad(
                 logits,

@@ -182,9 +182,7 @@ class _Learning:
     def _batches(self, title: str) -> Any:
         return input_batches(self._network, self._calibration, _BATCH, title, self._progress)
 
-    def _statistics(self, sited: SitedNetwork, coded: Sites | None = None) -> tuple[SiteStatistics, ...]:
-        """Return the statistics of every site; with the plans ``coded`` those of the network compressed by them."""
-        compressed = None if coded is None else CompressedNetwork.of_plan(sited, coded).requires_grad_(False)
+    def _statistics(self, sited: SitedNetwork) -> tuple[SiteStatistics, ...]:
         return calibrate(
             sited,
             self._ranges,
@@ -194,7 +192,6 @@ class _Learning:
             seed=self._seed,
             positions=self._recipe.positions,
             folded=self._folded,
-            code=None if compressed is None else compressed.code,
         )
 
     def _layer(self, choice: Choice) -> CodecLayer:
@@ -215,8 +212,6 @@ class _Learning:
         if recipe.allocation in ("waterfill", "partition"):
             above = min(target + recipe.search_above, MAX_WIDTH) if recipe.search_epochs else target
             start = self._spread(student, statistics, above)
-            for _ in range(recipe.recalibrations):
-                start = self._spread(student, self._statistics(student, self._built(start)), above)
             return self._searched(student, start, target, files.state) if recipe.search_epochs else self._built(start)
         if recipe.allocation == "raw":
             choices = fixed_width([raw(s) for s in statistics], 8, settings)

@@ -75,9 +75,6 @@ class LearnRecipe(BaseModel):
     """β: what a group counts as, in stream bits of an image."""
     cycle_bits: float = Field(default=0.0, ge=0)
     """κ: what a cycle of the codec's MAC array counts as, in stream bits of an image."""
-    recalibrations: int = Field(default=0, ge=0, le=8)
-    """Water-filling and partition: so often statistics are taken again, of the network as the last allocation left it,
-    and everything is allocated anew."""
     greedy_images: int = Field(default=250, ge=1)
     """Selection images that a greedy step is measured on."""
     greedy_step: int = Field(default=16, ge=1)

@@ -1,0 +1,72 @@
+"""What each part of P3 brings: CIFAR-10 ResNet-20 at one target, a part changed at a time, equal images and epochs.
+
+    python benchmarks/joint.py [--only NAME,…]
+
+writes benchmarks/results/joint.json; points that are there already are not measured again. Every accuracy is that of
+the whole test set through the golden codec, evaluated once a point; seed 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from actcodec.data import load_dataset
+from actcodec.evaluate import float_logits
+from actcodec.files import read_json, write_json
+from actcodec.networks import load_network
+from actcodec.params import load_params
+from actcodec.sweep.point import Point, Setting, run_point
+
+ROOT = Path(__file__).parent
+RESULT = ROOT / "results" / "joint.json"
+BUILD = Path("build") / "joint" / "ablations"
+NETWORK, TARGET = "cifar10-resnet20", 2.0
+PARTS = ("p3", *sorted(path.stem for path in (ROOT / "configs" / "joint").glob("*.toml")))
+_KEPT = ("accuracy", "divergence", "bpv_stream", "bpv_net", "table_bytes", "codec_mac_share")
+
+
+def _measure(part: str, setting: Setting) -> dict[str, Any]:
+    changed = "" if part == "p3" else f"+{ROOT / 'configs' / 'joint' / part}.toml"
+    # A part comes last, so that it decides.
+    point = Point(NETWORK, f"p3+finish{changed}", TARGET)
+    folder = BUILD / part
+    found = run_point(point, setting, folder)
+    log = folder / "search.json"
+    result = {"part": part, **{name: found[name] for name in _KEPT}}
+    if log.exists():
+        content = read_json(log)
+        result["search"] = content["divergence"]
+        result["groups"] = sum(map(len, content["sizes"]))
+    return result
+
+
+def main() -> None:
+    """Measure what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="these parts, a,b,c")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    chosen = arguments.only.split(",") if arguments.only else PARTS
+    test = load_dataset("cifar10", "test")
+    expected = float_logits(load_network(NETWORK), test).numpy()
+    setting = replace(Setting(load_params("default")), expected=np.asarray(expected, np.float32))
+    known = {row["part"]: row for row in read_json(RESULT)["parts"]} if RESULT.exists() else {}
+    for part in chosen:
+        if part not in known:
+            known[part] = _measure(part, setting)
+            print(part, f"{known[part]['accuracy']:.2%}", flush=True)
+            rows = [known[name] for name in PARTS if name in known]
+            write_json(
+                RESULT,
+                {"command": "python benchmarks/joint.py", "network": NETWORK, "target_bits": TARGET, "parts": rows},
+            )
+
+
+if __name__ == "__main__":
+    main()
