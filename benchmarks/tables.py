@@ -145,6 +145,26 @@ def _projections() -> dict[str, Callable[[], str]]:
     return {f"projection:{name}": functools.partial(projection, name) for name in names}
 
 
+def joint() -> str:
+    """What each part of P3 brings, a row each."""
+    rows = []
+    for row in _load("joint")["parts"]:
+        search = row.get("search")
+        rows.append(
+            [
+                row["part"].replace("-", " ") if row["part"] != "p3" else "**P3 as it is**",
+                f"{row['accuracy']:.2%}",
+                f"{row['divergence']:.3f}",
+                f"{row['bpv_stream']:.2f}",
+                str(row["groups"]) if search else "",
+                f"{search['before']:.3f} / {search['mixed']:.3f} / {search['whole']:.3f}" if search else "",
+                f"{row['codec_mac_share']:.1%}",
+            ]
+        )
+    header = "changed|accuracy|divergence|bpv_stream|groups|selection: start / mixed / whole|codec MACs"
+    return _markdown(header, rows)
+
+
 def headline_recipes() -> str:
     """What stages of training the headline was tried with, one row each."""
     rows = [
@@ -434,6 +454,7 @@ def _synth_splits() -> dict[str, Callable[[], str]]:
 TABLES: dict[str, Callable[[], str]] = {
     "demo": demo,
     "headline_recipes": headline_recipes,
+    "joint": joint,
     "headline": headline,
     "training_step": training_step,
     "formal": lambda: proofs_table(_load("formal")),
@@ -454,6 +475,7 @@ TABLES: dict[str, Callable[[], str]] = {
 DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "docs" / "learning.md",
+    ROOT / "docs" / "joint.md",
     ROOT / "docs" / "results.md",
     ROOT / "docs" / "rtl.md",
     ROOT / "docs" / "synth.md",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from actcodec.learn.allocation.choice import Choice
 from actcodec.learn.build import build_site
@@ -16,6 +18,7 @@ from actcodec.learn.option import LARGEST_GAIN
 from actcodec.learn.plan import PlanArrays, SitePlan
 from actcodec.learn.search import kernels
 from actcodec.learn.search.widths import GroupWidths
+from actcodec.learn.tuning.layer import round_clamp
 
 FloatArray = NDArray[np.float64]
 
@@ -51,12 +54,40 @@ def _rows(tensor: Tensor) -> NDArray[np.float32]:
     return array
 
 
+def reference(
+    activation: Tensor,
+    numbers: Sequence[Tensor],
+    blocks: NDArray[np.int64],
+    constants: tuple[np.float32, np.float32, np.float32],
+) -> Tensor:
+    """Return what the loops compute, in plain torch operations: any device, any precision.
+
+    ``numbers`` are P, bias, R, bias' and offset, step, top and share of the candidates; ``constants`` scale and bounds.
+    """
+    P, bias, R, bias_out, offset, step, top, share = numbers
+    zero = torch.zeros((), dtype=activation.dtype, device=activation.device)
+    scale, low, high = (zero + float(constant) for constant in constants)
+    rows = round_clamp(activation.permute(0, 2, 3, 1) / scale, low, high)
+    parts = []
+    for c0, c1 in blocks.tolist():
+        z = functional.linear(rows[..., c0:c1], P[c0:c1, : c1 - c0], bias[c0:c1])
+        o, size = offset[c0:c1], step[c0:c1]
+        place = (z[..., None] - o) / size
+        rounded = place + (torch.floor(place + 0.5) - place).detach()
+        # What the top cuts off has its gradient, which is what learns a range.
+        code = torch.where(rounded > top[c0:c1], top[c0:c1], rounded.clamp_min(0))
+        mixed = (share[c0:c1] * (o + size * code)).sum(-1)
+        parts.append(functional.linear(mixed, R[c0:c1, : c1 - c0], bias_out[c0:c1]))
+    y = round_clamp(torch.cat(parts, -1), low, high)
+    return (y * scale).permute(0, 3, 1, 2)
+
+
 class SearchLayer(nn.Module):
     """Real activations N×C×H×W → what a reader gets while the widths of the site's groups are open.
 
     Coefficients stand in units of their own, z = P·(x − zero) + bias; a candidate width quantizes z with its own offset
     and step, measured at the start. Learnable tensors are relative to the start as in `tuning.layer.CodecLayer`, steps
-    by their logarithm. Needs a CPU.
+    by their logarithm.
     """
 
     P0: Tensor
@@ -152,22 +183,20 @@ class SearchLayer(nn.Module):
 
     def forward(self, activation: Tensor) -> Tensor:
         """Return scale·clamp(round(R·ẑ + bias'), low − zero, high − zero) at every position."""
-        P, bias, R, bias_out, offset, step = self._numbers()
+        *transform, offset, step = self._numbers()
         offered = self.widths.candidates()
         width = offered.width[self.group]
-        mixed: Tensor = _Mixed.apply(  # type: ignore[no-untyped-call]
-            activation,
-            self,
-            P,
-            bias,
-            R,
-            bias_out,
+        numbers = (
+            *transform,
             offset.gather(1, width),
             step.gather(1, width) * offered.stretch[self.group],
             offered.top[self.group],
             offered.share[self.group],
         )
-        return mixed
+        if activation.device.type == "cpu" and activation.dtype != torch.float64:
+            return _Mixed.apply(activation, self, *numbers)  # type: ignore[no-any-return, no-untyped-call]
+        typed = [number.to(activation.dtype) for number in numbers]
+        return reference(activation, typed, self.blocks, self.constants)
 
     @torch.no_grad()
     def to_plan(self, widths: Widths) -> SitePlan:

@@ -102,17 +102,19 @@ class WindowWidths(GroupWidths):
 
     def _shares(self, lowered: float = 0.0) -> Tensor:
         # Lowering tilts the logits in proportion to the width: what a higher price of a bit does to a softmax.
-        tilt = lowered * torch.arange(_CANDIDATES, dtype=self.logits.dtype)
+        tilt = lowered * self._places().to(self.logits.dtype)
         return torch.softmax((self.logits - tilt) / self.temperature, 1)
 
     def _widths(self) -> Tensor:
-        return self.lowest[:, None] + torch.arange(_CANDIDATES)
+        return self.lowest[:, None] + self._places()
+
+    def _places(self) -> Tensor:
+        return torch.arange(_CANDIDATES, device=self.logits.device)
 
     @override
     def candidates(self) -> Candidates:
         width = self._widths()
-        ones = torch.ones(width.shape)
-        return Candidates(width, self._shares(), (1 << width).to(torch.float32) - 1, ones)
+        return Candidates(width, self._shares(), (1 << width).to(torch.float32) - 1, torch.ones_like(self.logits))
 
     @override
     def bits(self, lowered: float = 0.0) -> Tensor:
@@ -121,7 +123,7 @@ class WindowWidths(GroupWidths):
     @override
     @torch.no_grad()
     def lower(self, bits: float) -> None:
-        self.logits.sub_(bits * torch.arange(_CANDIDATES, dtype=self.logits.dtype))
+        self.logits.sub_(bits * self._places().to(self.logits.dtype))
 
     @override
     def kept(self) -> Tensor:
@@ -156,9 +158,8 @@ class _RealWidths(GroupWidths):
 
     @override
     def bits(self, lowered: float = 0.0) -> Tensor:
-        low, high = torch.zeros(()), torch.full((), float(MAX_WIDTH))
-        if not self.dynamic:
-            low, high = (self.start - _REACH).clamp_min(0), (self.start + _REACH).clamp_max(MAX_WIDTH)
+        reach = MAX_WIDTH if self.dynamic else _REACH
+        low, high = (self.start - reach).clamp_min(0), (self.start + reach).clamp_max(MAX_WIDTH)
         width = self.real - lowered
         # The gradient passes where a width has run into a bound, or it could never leave it.
         return width + (torch.minimum(torch.maximum(width, low), high) - width).detach()
@@ -183,7 +184,7 @@ class FractionalWidths(_RealWidths):
         part = width - whole
         both = torch.stack([whole, whole + 1], 1).long()
         share = torch.stack([1 - part, part], 1)
-        return Candidates(both, share, (1 << both).to(torch.float32) - 1, torch.ones(both.shape))
+        return Candidates(both, share, (1 << both).to(torch.float32) - 1, torch.ones_like(share))
 
 
 class InferredWidths(_RealWidths):
@@ -199,7 +200,7 @@ class InferredWidths(_RealWidths):
     def candidates(self) -> Candidates:
         top = torch.exp2(self.bits())[:, None] - 1
         # The quantizer that the group started with is the one that is learned, stretched as widths are lowered.
-        return Candidates(self.start[:, None], torch.ones(top.shape), top, self.stretch[:, None])
+        return Candidates(self.start[:, None], torch.ones_like(top), top, self.stretch[:, None])
 
     @override
     @torch.no_grad()
