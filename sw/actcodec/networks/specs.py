@@ -3,6 +3,7 @@
 mnist-resnet12, cifar10-resnet20 … resnet56                  weights at hand
 imagenet-mobilenetv2                                         weights at hand, 224×224
 cifar10-resnet18, -mobilenetv2, -vgg16, -vgg19 [-w<width>]   no weights shipped
+cifar10-vgg19-fc1 [-w<width>]                                with one linear layer; no weights shipped
 torchvision:NAME                                             torchvision.models, where torchvision is installed
 package.module:factory                                       a network of one's own
 """
@@ -108,6 +109,7 @@ _ZOO: dict[str, Callable[[float], nn.Module]] = {
     "cifar10-mobilenetv2": MobileNetV2,
     "cifar10-vgg16": lambda width: VGG(16, width),
     "cifar10-vgg19": lambda width: VGG(19, width),
+    "cifar10-vgg19-fc1": lambda width: VGG(19, width, hidden=False),
 }
 NETWORKS = (*_SPECS, *_ZOO)
 
