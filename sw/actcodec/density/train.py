@@ -48,6 +48,7 @@ RESULT, LOG, STATE, CODEC_RECIPE = "result.json", "epochs.csv", "training.resume
 _EVALUATION_BATCH = 250
 _BETAS = (0.9, 0.999)
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_FIELDS = ("epoch", "stage", "loss", "accuracy", "mac_reduction", "widths", "channels", "densities")
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,10 @@ def train_density(
     """Train network ``name`` by ``recipe`` and write the folder ``out``.
 
     It holds ``weights.safetensors`` (the network's own names, weights at their widths), ``result.json``, ``epochs.csv``
-    (a line an epoch and layer: width, channels, density) and ``codec.toml``, a recipe for `actcodec learn` that codes every
-    site at the width it is read at. ``training.resume`` is the state of an unfinished run and is gone on with.
+    (a line an epoch and layer: width, channels, density) and ``codec.toml``, a recipe for `actcodec learn` that codes
+    every site at the width it is read at. ``training.resume`` is the state of an unfinished run and is gone on with.
     ``images`` limits the training images. The test set is looked at once, at the end.
-    Raises ActcodecError for an unknown network, absent data, a network that has no widths, or a state of other settings.
+    Raises ActcodecError for an unknown network, absent data, a network without widths, or a state of other settings.
     """
     recipe = recipe or DensityRecipe()
     spec = network_spec(name, dataset)
@@ -168,18 +169,27 @@ class _Run:
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             total += float(loss.detach())
-        self._history.append(
-            {
-                "epoch": epoch + 1,
-                "stage": self._stage,
-                "loss": total / steps,
-                "widths": self.network.widths,
-                "channels": self.network.channels(),
-                "densities": self.network.densities(),
-                "mac_reduction": self._reduction(),
-            }
+        entry = self._entry(
+            epoch=epoch + 1,
+            stage=self._stage,
+            loss=total / steps,
+            accuracy=None,
+            mac_reduction=self._reduction(),
+            widths=self.network.widths,
+            channels=self.network.channels(),
+            densities=self.network.densities(),
         )
+        self._history.append(entry)
         self.epochs_done = epoch + 1
+
+    def _entry(self, **values: Any) -> dict[str, Any]:
+        """Return an epoch of the history, fields and layers in one order: a checkpoint's header has them sorted."""
+        names = [layer.name for layer in self.network.layers]
+
+        def ordered(value: Any) -> Any:
+            return {name: value[name] for name in names if name in value} if isinstance(value, dict) else value
+
+        return {field: ordered(values[field]) for field in _FIELDS}
 
     def _rate(self, epoch: float) -> float:
         recipe = self._recipe
@@ -322,7 +332,8 @@ class _Run:
             return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
         self._take(_Good(part("now."), header["widths"], header["channels"], header["stage"]))
-        self.epochs_done, self._history = int(header["epochs_done"]), list(header["history"])
+        self.epochs_done = int(header["epochs_done"])
+        self._history = [self._entry(**entry) for entry in header["history"]]
         self._shrinking, self._ended = bool(header["shrinking"]), str(header["ended"])
         self._best = float(header["best"])
         if header["good"] is not None:
@@ -332,9 +343,9 @@ class _Run:
         """Return the history as CSV, a line an epoch and layer."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("epoch", "stage", "loss", "accuracy", "mac_reduction", "layer", "bits", "channels", "density"))
+        writer.writerow((*_FIELDS[:5], "layer", "bits", "channels", "density"))
         for entry in self._history:
-            common = [entry[field] for field in ("epoch", "stage", "loss", "accuracy", "mac_reduction")]
+            common = [entry[field] for field in _FIELDS[:5]]
             for layer, bits in entry["widths"].items():
                 density = entry["densities"].get(layer, "")
                 writer.writerow((*common, layer, bits, entry["channels"][layer], density))
