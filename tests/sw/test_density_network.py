@@ -54,6 +54,8 @@ def test_evaluation_uses_the_running_range_whatever_the_batch() -> None:
     quantizer.train()
     quantizer(torch.tensor([0.0, 13.0]))
     assert float(quantizer.high) == pytest.approx(4.0)
+    quantizer(torch.tensor([5.0, 6.0]))
+    assert float(quantizer.low) == 0
 
 
 def test_a_quantized_layer_has_both_operands_at_its_width() -> None:
@@ -61,7 +63,7 @@ def test_a_quantized_layer_has_both_operands_at_its_width() -> None:
     layer = QuantizedConv2d.of(nn.Conv2d(3, 5, 3, padding=1, bias=False), 2)
     assert len(quantized_weight(layer).unique()) == 4
     x = torch.rand(2, 3, 6, 6)
-    seen = fake_quantize(x, float(x.min()), float(x.max()), 2)
+    seen = fake_quantize(x, 0.0, float(x.max()), 2)
     expected = nn.functional.conv2d(seen, quantized_weight(layer), padding=1)
     torch.testing.assert_close(layer(x), expected)
 

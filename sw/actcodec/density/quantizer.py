@@ -5,8 +5,8 @@
 **Published** (arXiv 2101.04354): this formula, and that a layer's weights and activations share k. **Reconstructed**: which
 activations a layer's are. The published energy model charges a layer N²·I + p²·I·O memory accesses and M²·I·p²·O MACs
 at one k, and a process-in-memory array multiplies operands of one width, so they are taken to be the layer's *input*;
-x_min and x_max are those of the whole tensor, of a batch in training and a running mean of them in evaluation; the
-gradient goes straight through.
+x_min and x_max are those of the whole tensor, of a batch in training and a running mean of them in evaluation, and of
+activations never on one side of 0, so that a dead channel adds nothing; the gradient goes straight through.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class RangedQuantizer(nn.Module):
         """Return ``x`` quantized; in training its range is taken into the running one."""
         if self.training:
             low, high = torch.aminmax(x.detach())
+            low, high = low.clamp_max(0), high.clamp_min(0)
             # The first batch's range is taken whole.
             share = RANGE_MOMENTUM if self.tracked else 1.0
             self.low.lerp_(low, share)
@@ -85,7 +86,8 @@ class QuantizedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map N×C×H×W as the convolution does."""
-        return self._conv_forward(self.input(input), quantized_weight(self), self.bias)
+        sums: Tensor = self._conv_forward(self.input(input), quantized_weight(self), self.bias)
+        return sums
 
 
 class QuantizedLinear(nn.Linear):
