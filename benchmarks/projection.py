@@ -41,7 +41,7 @@ def _with(stage: str, methods: Wanted) -> Wanted:
 _RESNET20: Wanted = {
     **dict.fromkeys(LOSSLESS, (8.0,)),
     **dict.fromkeys(("p1", "uniform", "equal-variance"), (6.0, 5.0, 4.0, 3.0, 2.5)),
-    **dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "identity", "dct", "transform-coding"), ALL),
+    **dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "identity", "density", "dct", "transform-coding"), ALL),
     "lsq": (4.0, 3.0),
     **_with("block", dict.fromkeys(("p1", "uniform", "equal-variance", "p1q", "p1q-mixed", "waterfill"), ALL)),
     **_with("block", {"lsq": (4.0, 3.0)}),

@@ -4,9 +4,9 @@
                N_mem = N²·I + p²·I·O,   N_MAC = M²·I·p²·O    (N, M input and output side, I, O channels, p kernel)
     PIM        E = Σ_l N_MAC·e(k),  k rounded up to 2, 4, 8 or 16; peripherals are not counted
 
-Source: arXiv 2101.04354 (DATE 2021), 45 nm. It says itself that the analytic model overstates the saving several times against
-the platform. Every number carries its standing: ``published`` as given there; ``checked``, published totals follow from
-it; ``recalled``, quoted from memory of the publication, no total was found that it could be checked against.
+Source: arXiv 2101.04354 (DATE 2021), 45 nm. It says itself that the analytic model overstates the saving several times
+against the platform. Every number carries its standing: ``published`` as given there; ``checked``, published totals
+follow from it; ``recalled``, quoted from memory, no total was found that it could be checked against.
 
 Needs no torch.
 """

@@ -6,9 +6,9 @@ activation and a quantizer on every shortcut. Rules that tie a layer's width to 
     first layer, last layer     stay at the width that training starts with
     shortcut                    takes the width of the layer that it is added to, and so does a projection on it
 
-**Published** (arXiv 2101.04354): these two rules; AD_l is the share of non-zero activations of layer l. **Reconstructed**:
-they are counted behind the activation that follows the layer (and the residual sum), before any pooling; of two branches
-that end in a sum the shortcut is the one of fewer layers.
+**Published** (arXiv 2101.04354): these two rules; AD_l is the share of non-zero activations of layer l.
+**Reconstructed**: they are counted behind the activation that follows the layer (and the residual sum), before any
+pooling; of two branches that end in a sum the shortcut is the one of fewer layers.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ class DensityNetwork(nn.Module):
         live = live_nodes(traced)
         nodes = [n for n in traced.graph.nodes if n in live and isinstance(module_of(traced, n), nn.Conv2d | nn.Linear)]
         if len({node.target for node in nodes}) < len(nodes):
-            raise ActcodecError(
-                f"network {type(model).__name__}", "calls a layer more than once; its width is then open"
-            )
+            raise ActcodecError(f"network {type(model).__name__}", "calls a layer more than once")
         groups = {group.nodes[0]: group for group in fused_groups(traced)}
         sums = _sums(traced, groups)
         follows = {str(layer.target): str(s.landing.target) for s in sums for layer in s.projections}

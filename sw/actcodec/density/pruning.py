@@ -2,7 +2,7 @@
 
     C_l ← round(C_l·AD_l)
 
-**Published** (arXiv 2101.04354): this update. **Reconstructed**: the densest channels are the ones kept; tensors that share
+**Published** (arXiv 2101.04354): this update. **Reconstructed**: the densest channels are kept; tensors that share
 their channels (a residual stream: everything that is added into it) are cut alike, by the mean of their densities.
 Layers, norms, the inputs of the next layers and the optimizer's moments are cut in place. Channels that an
 operation other than those depends on (zero-padded shortcuts, the logits) are not pruned.
@@ -52,7 +52,7 @@ def cut_tie(
     keep: Tensor,
     optimizer: torch.optim.Optimizer | None,
 ) -> None:
-    """Keep the channels ``keep`` (ascending, int64) of ``tie`` and drop the others; ``layers`` are those counted in it."""
+    """Keep the channels ``keep`` (ascending, int64) of ``tie``, drop the others; ``layers`` are those counted in it."""
     present = network.channels()[_producer(network, tie)]
     for path, axis in tie.modules:
         _cut(network.graph.get_submodule(path), axis, keep, present, optimizer)

@@ -2,11 +2,12 @@
 
     x_q = round((x − x_min)·(2^k − 1)/(x_max − x_min))        computed with  x_q·(x_max − x_min)/(2^k − 1) + x_min
 
-**Published** (arXiv 2101.04354): this formula, and that a layer's weights and activations share k. **Reconstructed**: which
-activations a layer's are. The published energy model charges a layer N²·I + p²·I·O memory accesses and M²·I·p²·O MACs
-at one k, and a process-in-memory array multiplies operands of one width, so they are taken to be the layer's *input*;
-x_min and x_max are those of the whole tensor, of a batch in training and a running mean of them in evaluation, and of
-activations never on one side of 0, so that a dead channel adds nothing; the gradient goes straight through.
+**Published** (arXiv 2101.04354): this formula, and that a layer's weights and activations share k. **Reconstructed**:
+which activations a layer's are. The published energy model charges a layer N²·I + p²·I·O memory accesses and
+M²·I·p²·O MACs at one k, and a process-in-memory array multiplies operands of one width, so they are taken to be the
+layer's *input*; x_min and x_max are those of the whole tensor, of a batch in training and a running mean of them in
+evaluation, and of activations never on one side of 0, so that a dead channel adds nothing; the gradient goes straight
+through.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from actcodec.params import validation_problem
 
 
 class DensityRecipe(BaseModel):
-    """How a network is trained and what of it shrinks meanwhile. Neither ``quantize`` nor ``prune``: the 16-bit baseline."""
+    """How a network is trained and what of it shrinks meanwhile; nothing at all in the 16-bit baseline."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

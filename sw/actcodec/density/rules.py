@@ -3,8 +3,8 @@
     AD_l = non-zero activations of layer l / all of them, over an epoch
     k_l ← round(k_l·AD_l)      C_l ← round(C_l·AD_l)      once every AD_l has saturated
 
-**Published** (arXiv 2101.04354): both updates, that they wait for saturation, the widths of the PIM array. **Reconstructed**:
-when a density counts as saturated, the least width, that halves round up.
+**Published** (arXiv 2101.04354): both updates, that they wait for saturation, the widths of the PIM array.
+**Reconstructed**: when a density counts as saturated, the least width, that halves round up.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def saturated(densities: Sequence[Mapping[str, float]], window: int, tolerance: 
 
 
 def next_width(bits: int, density: float, least: int, pim: bool = False) -> int:
-    """Return round(bits·density), at least ``least`` and never more than ``bits``; with ``pim`` rounded up to its widths."""
+    """Return round(bits·density), at least ``least``, at most ``bits``; with ``pim`` rounded up to PIM widths."""
     wanted = max(least, math.floor(bits * density + 0.5))
     return min(bits, pim_width(wanted) if pim else wanted)
 

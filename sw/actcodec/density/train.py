@@ -6,10 +6,10 @@
                                              neither changed → nothing shrinks any more
     until all epochs are done; there is no training after that
 
-**Published** (arXiv 2101.04354): the loop, Adam, both ways to stop, no re-training. **Reconstructed**: the rate's schedule,
-what saturated means (`rules`), the target (a distance below the best accuracy so far, on the selection images, which are
-not trained on), and that a model is *good* where it met the target when its densities had saturated. Where the last
-widths never met it, the last good model is the result, as it was when it was left.
+**Published** (arXiv 2101.04354): the loop, Adam, both ways to stop, no re-training. **Reconstructed**: the rate's
+schedule, what saturated means (`rules`), the target (a distance below the best accuracy so far, on the selection
+images, which are not trained on), and that a model is *good* where it met the target when its densities had saturated.
+Where the last widths never met it, the last good model is the result, as it was when it was left.
 
 Every epoch draws from (seed, epoch) alone and its state is written whole or not at all, so a run that was killed at any
 moment ends in the same bytes (one machine, one thread).
