@@ -65,8 +65,8 @@ def test_vgg19_at_sixteen_bits_is_as_published(vgg19: tuple[LayerShape, ...]) ->
 def test_what_the_published_energy_of_resnet18_counts(resnet18: tuple[LayerShape, ...]) -> None:
     """The network has 555 M MACs, 153.7 µJ; published are 159.501 µJ, 3.8 % more.
 
-    A 1×1 convolution in *every* shortcut, the five identities as well, accounts for all but 0.01 %; with a last layer of
-    200 outputs (as for TinyImageNet), not 100, the figure is met in all its digits.
+    A 1×1 convolution in *every* shortcut, the five identities as well, accounts for all but 0.01 %; with a last layer
+    of 200 outputs (as for TinyImageNet), not 100, the figure is met in all its digits.
     """
     macs = sum(shape.macs for shape in resnet18)
     assert macs == 555_468_800

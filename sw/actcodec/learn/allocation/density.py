@@ -3,11 +3,10 @@
     k_l = clamp(round(8·AD_l^γ), 1, 8)        AD_l: share of the site's calibration bytes that are not zero
 
 **Published**: AD_l, and k_l ← round(k_l·AD_l) as the update of a layer's width *in training*, from 16 bits on.
-**Made of it here**, for networks that were not trained so: the update is applied to stored tensors from their 8 bits on,
-γ times. At γ = 1 it is the published one; γ is the least number, not necessarily whole, at which the stream meets the
-target.
-Without training a density does not answer to its width, so γ updates in a row come to AD^γ; the rounding between them
-is left out.
+**Made of it here**, for networks that were not trained so: the update is applied to stored tensors, from their 8 bits
+on, γ times. At γ = 1 it is the published one; γ is the least number, not necessarily whole, at which the stream meets
+the target. Without training a density does not answer to its width, so γ updates in a row come to AD^γ; the rounding
+between them is left out.
 
 Widths that training by density found (`actcodec.density`) are taken as they are.
 """
