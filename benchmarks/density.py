@@ -27,7 +27,8 @@ SEED = 0
 SHORT = {"epochs": 20, "longest": 4}
 RUNS = ("quantize", "baseline", "quantize-prune")
 PUBLISHED = {
-    "source": "arXiv 2101.04354, VGG19 of full width on CIFAR-10",
+    "source": "arXiv 2101.04354",
+    "network": "VGG19 of full width, CIFAR-10",
     "mac_reduction": 4.5,
     "training_complexity_relative": 0.5,
     "pim_ratio": 5.1,
