@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from actcodec.data import load_dataset
 from actcodec.density import train as training
 from actcodec.density.recipe import DensityRecipe, load_density_recipe
 from actcodec.density.rules import next_channels, next_width, saturated, training_complexity
@@ -20,6 +22,14 @@ torch.set_num_threads(1)
 QUICK = DensityRecipe(
     method="quick", prune=True, epochs=4, batch=32, rate=3e-3, first=1, longest=2, settle=1, accuracy_drop=1.0
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_images() -> Iterator[None]:
+    """Only a part of the test set: its accuracy is not what is tested here."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training, "load_dataset", lambda *chosen: load_dataset(*chosen).head(100))
+        yield
 
 
 class InterruptedRunError(Exception):

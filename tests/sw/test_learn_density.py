@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from actcodec.density.recipe import DensityRecipe
 from actcodec.density.train import train_density
@@ -21,6 +22,7 @@ from actcodec.learn.draft import StreamSettings
 from actcodec.learn.option import projection
 from actcodec.learn.quantize8 import choose_ranges
 from actcodec.networks import load_network, sited_network
+from actcodec.networks.channels import channel_metadata
 from actcodec.params import CodecParams
 from support.learning import QUICK, network, quick_plan, split, training
 
@@ -106,15 +108,20 @@ def test_trained_widths_are_taken_as_they_are() -> None:
 def test_from_training_to_tables(tmp_path: Path) -> None:
     """The folder that training writes is all that the codec's learning needs."""
     torch.set_num_threads(1)
-    recipe = DensityRecipe(bits=8, epochs=4, batch=16, rate=5e-3, first=1, longest=2, settle=1, accuracy_drop=1.0)
-    train_density("mnist-resnet12", tmp_path, recipe=recipe, images=240, progress=False)
+    recipe = DensityRecipe(
+        prune=True, bits=8, epochs=4, batch=16, rate=5e-3, first=1, longest=2, settle=1, accuracy_drop=1.0
+    )
+    train_density("mnist-resnet12", tmp_path, recipe=recipe, images=160, progress=False)
     own = load_network("mnist-resnet12", checkpoint=tmp_path / "weights.safetensors")
+    assert own.channels is not None and own.channels["layer1.0.conv1"] < 16
+    assert dict(own.model.named_modules())["layer1.0.bn1"].num_features == own.channels["layer1.0.conv1"]
     found = load_recipe(tmp_path / "codec.toml")
     plan = learn(own, training(), 8.0, recipe=found.model_copy(update=QUICK_SIZES), progress=False)
     assert widths(plan) == found.density_widths
     assert 2 <= min(found.density_widths.values()) < 8
+    assert plan.sites[1].info.channels == own.channels["layer1.0.conv1"]
     tables = export_tables(plan, tmp_path / "tables", max_mac_share=1)
-    test = training().head(200)
+    test = training().head(100)
     golden = evaluate(own, test, "golden", tables=tables, progress=False)
     assert golden.accuracy == pytest.approx(evaluate(own, test, "float", progress=False).accuracy, abs=0.15)
 
@@ -122,3 +129,22 @@ def test_from_training_to_tables(tmp_path: Path) -> None:
 QUICK_SIZES = {
     name: getattr(QUICK, name) for name in ("calibration_images", "positions", "selection_images", "greedy_images")
 }
+
+
+def test_a_pruned_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    state = {name: value.contiguous() for name, value in network().model.state_dict().items()}
+    channels = {name: len(value) for name, value in state.items() if value.ndim > 1}
+    whole = {name.removesuffix(".weight"): count for name, count in channels.items()}
+    path.write_bytes(save(state, metadata=channel_metadata(whole)))
+    assert load_network("mnist-resnet12", checkpoint=path).channels == whole
+    for wrong, problem in ((17, "17 channels, the network at most 16"), (0, "0 channels")):
+        path.write_bytes(save(state, metadata=channel_metadata(whole | {"layer1.0.conv1": wrong})))
+        with pytest.raises(ActcodecError, match=rf"weights\.safetensors: layer layer1\.0\.conv1 has {problem}"):
+            load_network("mnist-resnet12", checkpoint=path)
+    path.write_bytes(save(state, metadata=channel_metadata(whole | {"layer1.0.conv1": 9})))
+    with pytest.raises(ActcodecError, match=r"tensor layer1\.0\.conv1\.weight has shape"):
+        load_network("mnist-resnet12", checkpoint=path)
+    path.write_bytes(save(state, metadata=channel_metadata({})))
+    with pytest.raises(ActcodecError, match=r"does not say how many channels layer1\.0\.conv1 has"):
+        load_network("mnist-resnet12", checkpoint=path)

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from actcodec.density.network import DensityNetwork
 from actcodec.density.rules import next_channels
+from actcodec.networks.channels import cut_channels
 from actcodec.networks.permutation import ChannelTie
 
 
@@ -55,7 +56,7 @@ def cut_tie(
     """Keep the channels ``keep`` (ascending, int64) of ``tie``, drop the others; ``layers`` are those counted in it."""
     present = network.channels()[_producer(network, tie)]
     for path, axis in tie.modules:
-        _cut(network.graph.get_submodule(path), axis, keep, present, optimizer)
+        cut_channels(network.graph.get_submodule(path), axis, keep, present, optimizer)
     for name in layers:
         counter = network.counter(name)
         if counter is not None:
@@ -67,42 +68,3 @@ def _producer(network: DensityNetwork, tie: ChannelTie) -> str:
     """Return a layer whose outputs are the channels of ``tie``."""
     names = {layer.name for layer in network.layers}
     return next(path for path, axis in tie.modules if axis == 0 and path in names)
-
-
-def _cut(module: nn.Module, axis: int, keep: Tensor, present: int, optimizer: torch.optim.Optimizer | None) -> None:
-    """Keep ``keep`` of the ``present`` channels along ``axis`` of the module's tensors, each of k neighbours."""
-
-    def kept(tensor: Tensor) -> Tensor:
-        k = tensor.shape[axis] // present
-        places = (keep[:, None] * k + torch.arange(k)).reshape(-1)
-        cut = tensor.index_select(axis, places)
-        return cut.contiguous(memory_format=torch.channels_last) if cut.ndim == 4 else cut
-
-    for parameter in module.parameters(recurse=False):
-        if parameter.ndim <= axis:
-            continue
-        parameter.data = kept(parameter.data)
-        parameter.grad = None
-        if optimizer is not None:
-            moments = optimizer.state[parameter]
-            for name, value in moments.items():
-                if value.ndim:
-                    moments[name] = kept(value)
-    for name, buffer in list(module.named_buffers(recurse=False)):
-        if buffer.ndim > axis:
-            setattr(module, name, kept(buffer))
-    _describe(module)
-
-
-def _describe(module: nn.Module) -> None:
-    """Bring a module's stated sizes in line with its tensors."""
-    if isinstance(module, nn.Conv2d):
-        depthwise = module.groups > 1
-        module.out_channels = module.weight.shape[0]
-        # Of grouped convolutions only depthwise ones are cut (`channel_ties`).
-        module.in_channels = module.out_channels if depthwise else module.weight.shape[1]
-        module.groups = module.out_channels if depthwise else 1
-    elif isinstance(module, nn.Linear):
-        module.out_features, module.in_features = module.weight.shape
-    elif isinstance(module, nn.BatchNorm2d):
-        module.num_features = len(module.running_mean)  # type: ignore[arg-type]

@@ -42,6 +42,7 @@ from actcodec.files import WEIGHTS, write_bytes, write_json, write_text
 from actcodec.learn.checkpoint import load_checkpoint, save_checkpoint
 from actcodec.learn.progress import track
 from actcodec.networks import NetworkSpec, network_spec
+from actcodec.networks.channels import channel_metadata
 from actcodec.networks.registry import normalised
 
 RESULT, LOG, STATE, CODEC_RECIPE = "result.json", "epochs.csv", "training.resume", "codec.toml"
@@ -105,7 +106,7 @@ def train_density(
     run.finish()
     test = load_dataset(spec.dataset, "test", root)
     summary = {**header, "accuracy": _accuracy(run.network, spec, test), **run.summary()}
-    write_bytes(out / WEIGHTS, save({k: v.contiguous() for k, v in run.network.network_state().items()}))
+    write_bytes(out / WEIGHTS, run.checkpoint())
     write_text(out / CODEC_RECIPE, _codec_recipe(run.network.site_widths(), recipe.method))
     write_json(out / RESULT, summary)
     state_path.unlink(missing_ok=True)
@@ -338,6 +339,13 @@ class _Run:
         self._best = float(header["best"])
         if header["good"] is not None:
             self._good = _Good(tensors=part("good."), **header["good"])
+
+    def checkpoint(self) -> bytes:
+        """Return the network's own tensors (safetensors), with its channels where it was pruned."""
+        channels = self.network.channels()
+        pruned = channels != {shape.name: shape.outputs for shape in self._baseline}
+        tensors = {name: value.contiguous() for name, value in self.network.network_state().items()}
+        return save(tensors, metadata=channel_metadata(channels if pruned else None))
 
     def log(self) -> str:
         """Return the history as CSV, a line an epoch and layer."""
