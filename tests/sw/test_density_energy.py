@@ -15,8 +15,7 @@ from actcodec.density.energy import (
 )
 from actcodec.density.network import DensityNetwork
 from actcodec.errors import ActcodecError
-from actcodec.networks.resnet18 import ResNet18
-from actcodec.networks.vgg import VGG
+from actcodec.networks import network_spec
 
 
 def layer(side: int, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> LayerShape:
@@ -24,18 +23,22 @@ def layer(side: int, inputs: int, outputs: int, kernel: int = 3, stride: int = 1
     return LayerShape("conv", side**2, out, inputs, outputs, kernel**2, inputs)
 
 
+def shapes_of(name: str) -> tuple[LayerShape, ...]:
+    """Of a network of full width; its weights are not looked at."""
+    spec = network_spec(name)
+    with torch.device("meta"):
+        model = spec.build()
+    return DensityNetwork(model.to_empty(device="cpu"), spec.input_shape, 16).shapes()
+
+
 @pytest.fixture(scope="module")
 def vgg19() -> tuple[LayerShape, ...]:
-    with torch.device("meta"):
-        model = VGG(19, hidden=False)
-    return DensityNetwork(model.to_empty(device="cpu"), (3, 32, 32), 16).shapes()
+    return shapes_of("cifar10-vgg19-fc1")
 
 
 @pytest.fixture(scope="module")
 def resnet18() -> tuple[LayerShape, ...]:
-    with torch.device("meta"):
-        model = ResNet18(classes=100)
-    return DensityNetwork(model.to_empty(device="cpu"), (3, 32, 32), 16).shapes()
+    return shapes_of("cifar100-resnet18")
 
 
 def test_formulas_of_one_layer() -> None:
