@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from actcodec.cli import app
 from actcodec.data import load_dataset
 from actcodec.density import train as training
 from actcodec.density.recipe import DensityRecipe, load_density_recipe
@@ -174,3 +176,13 @@ def test_it_leaves_off_when_nothing_changes(tmp_path: Path, monkeypatch: pytest.
 def test_the_baseline_shrinks_nothing(tmp_path: Path) -> None:
     summary = run(tmp_path / "out", quantize=False, prune=False, epochs=1)
     assert summary["training_complexity"]["relative"] == 1 and summary["energy_uJ"]["pim_ratio"] == 1
+
+
+def test_the_command_line_trains_and_says_what_came_out(tmp_path: Path) -> None:
+    settings = ["--epochs", "1", "--images", "80", "--out", str(tmp_path / "out")]
+    printed = CliRunner().invoke(app, ["density", "--recipe", "prune", *settings, "--json"], catch_exceptions=False)
+    summary = json.loads(printed.stdout)
+    assert summary == json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (summary["recipe"]["method"], summary["recipe"]["epochs"], summary["images"]) == ("prune", 1, 60)
+    table = CliRunner().invoke(app, ["density", *settings], catch_exceptions=False).stdout
+    assert "layer1.0.conv2" in table and "training complexity 1.00 of 1 epochs" in table
