@@ -145,6 +145,10 @@ def test_a_pruned_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> Non
     path.write_bytes(save(state, metadata=channel_metadata(whole | {"layer1.0.conv1": 9})))
     with pytest.raises(ActcodecError, match=r"tensor layer1\.0\.conv1\.weight has shape"):
         load_network("mnist-resnet12", checkpoint=path)
+    for bad in ("[16]", "16 of conv1", '{"conv1": "16"}'):
+        path.write_bytes(save(state, metadata={"actcodec.channels": bad}))
+        with pytest.raises(ActcodecError, match="no counts by layer"):
+            load_network("mnist-resnet12", checkpoint=path)
     path.write_bytes(save(state, metadata=channel_metadata({})))
     with pytest.raises(ActcodecError, match=r"does not say how many channels layer1\.0\.conv1 has"):
         load_network("mnist-resnet12", checkpoint=path)

@@ -65,7 +65,7 @@ class DensityCounter(nn.Module):
             rows = x.detach().movedim(1, -1).reshape(-1, x.shape[1])
             # Sums of ones in float32 are exact up to 2²⁴ and several times faster than sums of booleans.
             counted = rows.ne(0).to(torch.float32 if len(rows) < 1 << 24 else torch.float64).sum(0)
-            self.nonzero += counted.to(torch.int64)
+            self.nonzero += counted.to("cpu", torch.int64)
             self.positions += len(rows)
         return x
 

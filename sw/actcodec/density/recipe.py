@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -52,6 +52,7 @@ class DensityRecipe(BaseModel):
     """The accuracy target, as a distance below the best accuracy on the selection images so far."""
     accuracy: float | None = Field(default=None, ge=0, le=1)
     """The accuracy target itself, in place of ``accuracy_drop``."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

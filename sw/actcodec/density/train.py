@@ -41,6 +41,7 @@ from actcodec.density.rules import next_width, saturated, training_complexity
 from actcodec.files import WEIGHTS, write_bytes, write_json, write_text
 from actcodec.learn.checkpoint import load_checkpoint, save_checkpoint
 from actcodec.learn.progress import track
+from actcodec.learn.tuning.trainer import device_of
 from actcodec.networks import NetworkSpec, network_spec
 from actcodec.networks.channels import channel_metadata
 from actcodec.networks.registry import normalised
@@ -128,6 +129,7 @@ class _Run:
 
     def __init__(self, spec: NetworkSpec, recipe: DensityRecipe, seed: int) -> None:
         self._spec, self._recipe, self._seed = spec, recipe, seed
+        self._device = device_of(recipe)
         self.network, self._optimizer = self._built()
         self._baseline = self.network.shapes()
         self.epochs_done = 0
@@ -146,7 +148,7 @@ class _Run:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
         network = DensityNetwork(model, self._spec.input_shape, recipe.bits)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.AdamW(
             network.parameters(), lr=recipe.rate, betas=_BETAS, weight_decay=recipe.weight_decay
         )
@@ -204,7 +206,8 @@ class _Run:
         for start in range(0, len(pool), self._recipe.batch):
             chosen = order[start : start + self._recipe.batch]
             images = recipe.apply(pool.images[chosen], rng)
-            yield normalised(images, self._spec.mean, self._spec.std), torch.from_numpy(pool.labels[chosen])
+            x, y = normalised(images, self._spec.mean, self._spec.std), torch.from_numpy(pool.labels[chosen])
+            yield x.to(self._device), y.to(self._device)
 
     def _reduction(self) -> float:
         shapes = self.network.shapes()
@@ -296,7 +299,8 @@ class _Run:
         )
         for name, parameter in graph.named_parameters():
             moments = {
-                moment: model.tensors[f"adam.{moment}.{name}"].clone()
+                # Adam counts its steps on the CPU.
+                moment: model.tensors[f"adam.{moment}.{name}"].clone().to("cpu" if moment == "step" else self._device)
                 for moment in _MOMENTS
                 if f"adam.{moment}.{name}" in model.tensors
             }
@@ -344,7 +348,7 @@ class _Run:
         """Return the network's own tensors (safetensors), with its channels where it was pruned."""
         channels = self.network.channels()
         pruned = channels != {shape.name: shape.outputs for shape in self._baseline}
-        tensors = {name: value.contiguous() for name, value in self.network.network_state().items()}
+        tensors = {name: value.cpu().contiguous() for name, value in self.network.network_state().items()}
         return save(tensors, metadata=channel_metadata(channels if pruned else None))
 
     def log(self) -> str:
@@ -422,6 +426,7 @@ def _accuracy(network: DensityNetwork, spec: NetworkSpec, images: Dataset) -> fl
     hits = 0
     for start in range(0, len(images), _EVALUATION_BATCH):
         part = images.images[start : start + _EVALUATION_BATCH]
-        predicted = network(normalised(part, spec.mean, spec.std)).argmax(1).numpy()
+        x = normalised(part, spec.mean, spec.std).to(next(network.parameters()).device)
+        predicted = network(x).argmax(1).cpu().numpy()
         hits += int((predicted == images.labels[start : start + _EVALUATION_BATCH]).sum())
     return hits / len(images)

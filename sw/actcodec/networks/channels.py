@@ -24,11 +24,22 @@ def channel_metadata(channels: Mapping[str, int] | None) -> dict[str, str] | Non
     return None if channels is None else {_CHANNELS: json.dumps(channels, sort_keys=True)}
 
 
-def pruned_channels(checkpoint: bytes) -> dict[str, int] | None:
-    """Return the channels in the header of ``checkpoint``, a valid safetensors file; None where it has none."""
+def pruned_channels(checkpoint: bytes, where: object) -> dict[str, int] | None:
+    """Return the channels in the header of ``checkpoint``, a valid safetensors file; None where it has none.
+
+    Raises ActcodecError, naming ``where``, where they are no counts by layer.
+    """
     size = int.from_bytes(checkpoint[:8], "little")
     metadata = json.loads(checkpoint[8 : 8 + size]).get("__metadata__") or {}
-    return json.loads(metadata[_CHANNELS]) if _CHANNELS in metadata else None
+    if _CHANNELS not in metadata:
+        return None
+    try:
+        channels = json.loads(metadata[_CHANNELS])
+    except json.JSONDecodeError:
+        channels = None
+    if not isinstance(channels, dict) or not all(type(count) is int for count in channels.values()):
+        raise ActcodecError(where, f"{_CHANNELS} in its header is {metadata[_CHANNELS][:80]!r}, no counts by layer")
+    return channels
 
 
 def prune_model(model: nn.Module, channels: Mapping[str, int], where: object) -> None:
@@ -60,7 +71,7 @@ def cut_channels(
     def kept(tensor: Tensor) -> Tensor:
         k = tensor.shape[axis] // present
         places = (keep[:, None] * k + torch.arange(k)).reshape(-1)
-        cut = tensor.index_select(axis, places)
+        cut = tensor.index_select(axis, places.to(tensor.device))
         return cut.contiguous(memory_format=torch.channels_last) if cut.ndim == 4 else cut
 
     for parameter in module.parameters(recurse=False):

@@ -86,7 +86,7 @@ def load_network(
         state = load(content)
     except SafetensorError as error:
         raise ActcodecError(path, f"is not a safetensors file: {error}") from error
-    channels = pruned_channels(content)
+    channels = pruned_channels(content, path)
     if channels is not None:
         prune_model(model, channels, path)
     load_state(model, spec.state_of(state), path)
