@@ -41,12 +41,13 @@ def _with(stage: str, methods: Wanted) -> Wanted:
 _RESNET20: Wanted = {
     **dict.fromkeys(LOSSLESS, (8.0,)),
     **dict.fromkeys(("p1", "uniform", "equal-variance"), (6.0, 5.0, 4.0, 3.0, 2.5)),
-    **dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "identity", "dct", "transform-coding"), ALL),
+    **dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "identity", "density", "dct", "transform-coding"), ALL),
     "lsq": (4.0, 3.0),
     **_with("block", dict.fromkeys(("p1", "uniform", "equal-variance", "p1q", "p1q-mixed", "waterfill"), ALL)),
     **_with("block", {"lsq": (4.0, 3.0)}),
     **_with("tuned", dict.fromkeys(("p1", "uniform", "equal-variance"), ALL)),
     **_with("tuned", dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "cat"), LOW)),
+    **_with("tuned", {"density": (4.0, 3.0)}),
     **_with("tuned", dict.fromkeys(("lsq", "lsq-zvc", "lsq-ebpc"), (3.0, 2.0))),
     # As many epochs as the others' training stage, half of them searching.
     **_with("finish", {"p3": (3.0, 2.5, 2.0, 1.5), "mp-only": (3.0, 2.5, 2.0)}),

@@ -104,6 +104,59 @@ def training_step() -> str:
     return _markdown("step|ratio to the plain one", [[name, f"{ratio:.2f}×"] for name, ratio in ratios.items()])
 
 
+def density() -> str:
+    """What activation-density training came to: a row a run, the published figures below."""
+    content = _load("density")
+    rows = []
+    for name, run in content["runs"].items():
+        energy, complexity = run["energy_uJ"], run["training_complexity"]
+        rows.append(
+            [
+                f"`{name}`",
+                f"{run['accuracy']:.2%}",
+                f"{run['mac_reduction']:.2f}×",
+                f"{complexity['relative']:.2f}",
+                f"{energy['analytic_ratio']:.2f}×",
+                f"{energy['pim_ratio']:.2f}×",
+                f"{run['parameters']:,}",
+                run["ended"],
+            ]
+        )
+    published = content["published"]
+    rows.append(
+        [
+            f"published, {published['network']}",
+            "",
+            f"~{published['mac_reduction']}×",
+            f"{published['training_complexity_relative']}",
+            "",
+            f"{published['pim_ratio']}×, pruned ~{published['pim_ratio_pruned']}×",
+            "",
+            "",
+        ]
+    )
+    header = "run|accuracy|bit-weighted MACs|training complexity|analytic energy|PIM energy|parameters|shrinking ended"
+    return _markdown(header, rows)
+
+
+def density_widths() -> str:
+    """Widths and channels of every layer, stage by stage."""
+    rows = [
+        [
+            f"`{name}`",
+            str(stage["stage"]),
+            str(stage["epochs"]),
+            f"{stage['accuracy']:.2%}",
+            f"{stage['mac_reduction']:.2f}×",
+            " ".join(map(str, stage["widths"].values())),
+            " ".join(map(str, stage["channels"].values())),
+        ]
+        for name, run in _load("density")["runs"].items()
+        for stage in run["stages"]
+    ]
+    return _markdown("run|stage|epochs|selection accuracy|bit-weighted MACs|k_l|C_l", rows)
+
+
 def projection(network: str) -> str:
     """All points of a network, a row each, by panel."""
     content = json.loads((RESULTS / "projection" / f"{network}.json").read_text())
@@ -460,6 +513,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "formal": lambda: proofs_table(_load("formal")),
     "formal-mutants": lambda: mutants_table(_load("formal")),
     "throughput": throughput,
+    "density": density,
+    "density_widths": density_widths,
     "synth_gates": synth_gates,
     "synth_fpga": synth_fpga,
     "synth_arrays": synth_arrays,
@@ -484,6 +539,7 @@ DOCUMENTS = (
     ROOT / "docs" / "coverage.md",
     ROOT / "docs" / "traffic.md",
     ROOT / "docs" / "accelerator.md",
+    ROOT / "docs" / "density.md",
 )
 
 

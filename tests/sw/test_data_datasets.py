@@ -69,6 +69,37 @@ def test_bad_binary_files_are_named(tmp_path: Path) -> None:
         load_dataset("cifar10", "test", tmp_path)
 
 
+def write_cifar100(root: Path, label_of_first: int = 0) -> Path:
+    records = np.zeros((10_000, 3074), np.uint8)
+    records[:, 0], records[:, 1] = 7, np.arange(10_000) // 100
+    records[0, 1:3] = label_of_first, 200
+    path = root / "cifar-100-binary" / "test.bin"
+    path.parent.mkdir()
+    path.write_bytes(records.tobytes())
+    return path
+
+
+def test_cifar100_has_its_fine_classes(tmp_path: Path) -> None:
+    path = write_cifar100(tmp_path)
+    test = load_dataset("cifar100", "test", tmp_path)
+    assert test.classes == 100 and test.images.shape == (10_000, 32, 32, 3)
+    np.testing.assert_array_equal(test.labels, np.arange(10_000) % 100)
+    assert test.images[0, 0, 0].tolist() == [200, 0, 0]
+    path.write_bytes(path.read_bytes()[1:])
+    with pytest.raises(ActcodecError, match=r"test\.bin: has 30739999 bytes, expected 30740000"):
+        load_dataset("cifar100", "test", tmp_path)
+    with pytest.raises(ActcodecError, match=r"train\.bin: cannot be read"):
+        load_dataset("cifar100", "train", tmp_path)
+
+
+def test_bad_cifar100_is_named(tmp_path: Path) -> None:
+    write_cifar100(tmp_path, label_of_first=100)
+    with pytest.raises(ActcodecError, match=r"test\.bin: class 100 of record 0"):
+        load_dataset("cifar100", "test", tmp_path)
+    with pytest.raises(ActcodecError, match="does not hold cifar-100-binary/"):
+        load_dataset("cifar100", "test", tmp_path / "cifar-100-binary")
+
+
 def test_bad_npz_is_named(tmp_path: Path) -> None:
     (tmp_path / "cifar10").mkdir()
     path = tmp_path / "cifar10" / "test.npz"

@@ -6,6 +6,7 @@ import pytest
 MODULES = [
     "actcodec",
     "actcodec.codecs",
+    "actcodec.density.energy",
     "actcodec.tables",
     "actcodec.golden",
     "actcodec.graph",

@@ -45,6 +45,7 @@ def test_every_kind_of_method_gives_the_same_account(folder: Path, tmp_path: Pat
     wanted = points(
         folder,
         ("waterfill", "quick", 3.0),
+        ("density", "quick", 4.0),
         ("uniform", "blocks", 4.0),
         ("raw8", "quick", 8.0),
         ("ebpc", "quick", 8.0),
@@ -66,6 +67,7 @@ def test_every_kind_of_method_gives_the_same_account(folder: Path, tmp_path: Pat
         assert result["bpv_relu"] == pytest.approx(result["bpv_stream"])  # Every site of this network is rectified.
     by_method = {result["method"].split("+")[0]: result for result in measured}
     assert by_method["raw8"]["bpv_stream"] == 8.0
+    assert by_method["density"]["bpv_stream"] <= 4.0 and by_method["density"]["projected_sites"] == 0
     assert by_method["ebpc"]["bpv_stream"] < 8.0
     assert by_method["lsq-zvc"]["bpv_stream"] < 3.2
     assert by_method["lsq-zvc"]["weights"] == "trained"

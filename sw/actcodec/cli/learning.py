@@ -34,7 +34,7 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="Network: mnist-resnet12, cifar10-resnet20 … resnet56, imagenet-mobilenetv2, "
-        "cifar10-{resnet18,mobilenetv2,vgg16,vgg19}[-w0.5], or package.module:factory.",
+        "{cifar10,cifar100}-{resnet18,mobilenetv2,vgg16,vgg19,vgg19-fc1}[-w0.5], or package.module:factory.",
     ),
 ]
 

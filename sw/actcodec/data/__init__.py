@@ -1,4 +1,4 @@
-"""Image data sets: embedded MNIST digits, CIFAR-10 and a sample of ImageNet from a data folder, selection images."""
+"""Image data sets: embedded MNIST digits, CIFAR-10 and -100 and a sample of ImageNet from a data folder, selection."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from actcodec.data.cifar10 import load_cifar10
+from actcodec.data.cifar100 import load_cifar100
 from actcodec.data.dataset import Dataset, check_split
 from actcodec.data.imagenet_sample import load_imagenet_sample
 from actcodec.data.mnist import load_mnist
@@ -18,6 +19,7 @@ __all__ = ["DATASETS", "Dataset", "TrainingSplit", "data_root", "load_dataset", 
 _LOADERS: dict[str, Callable[[str, Path | None], Dataset]] = {
     "mnist": load_mnist,
     "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
     "imagenet-sample": load_imagenet_sample,
 }
 DATASETS = tuple(_LOADERS)

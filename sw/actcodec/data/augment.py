@@ -34,6 +34,7 @@ class Augmentation:
 # Digits are not mirrored, and they nearly fill their frame.
 _RECIPES = {
     "cifar10": Augmentation(pad=4, flip=True),
+    "cifar100": Augmentation(pad=4, flip=True),
     "imagenet-sample": Augmentation(pad=16, flip=True),
     "mnist": Augmentation(pad=2, flip=False),
 }

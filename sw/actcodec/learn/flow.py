@@ -17,6 +17,7 @@ from actcodec.data import Dataset, split_training
 from actcodec.data.augment import augmentation
 from actcodec.errors import ActcodecError
 from actcodec.learn.allocation.choice import Choice
+from actcodec.learn.allocation.density import by_density
 from actcodec.learn.allocation.fixed import equal_variance, fixed_width, uniform
 from actcodec.learn.allocation.greedy import Greedy, Step
 from actcodec.learn.allocation.learned import learned
@@ -217,6 +218,9 @@ class _Learning:
             choices = fixed_width([raw(s) for s in statistics], 8, settings)
         elif recipe.allocation == "fixed-width":
             choices = fixed_width([projection(s, "identity") for s in statistics], target, settings)
+        elif recipe.allocation == "density":
+            plain = [projection(s, "identity") for s in statistics]
+            choices = by_density(plain, target, settings, recipe.density_widths)
         else:
             spread = uniform if recipe.allocation == "uniform" else equal_variance
             choices = spread(self._projections(student, statistics, target), target, settings)

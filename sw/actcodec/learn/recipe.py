@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,12 +14,13 @@ from actcodec.files import read_bytes
 from actcodec.learn.allocation.partition import Grouping
 from actcodec.learn.pca import Basis
 from actcodec.learn.search.widths import WidthModel
-from actcodec.params import Order, validation_problem
+from actcodec.params import MAX_WIDTH, Order, validation_problem
 
 BasisChoice = Basis | Literal["auto", "best"]
-Allocation = Literal[
-    "waterfill", "partition", "greedy", "uniform", "equal-variance", "fixed-width", "raw", "transform-coding", "cat"
-]
+Allocation = (
+    Literal["waterfill", "partition", "greedy", "uniform", "equal-variance", "fixed-width", "density", "raw"]
+    | Literal["transform-coding", "cat"]
+)
 Coder = Literal["codec", "zvc", "rle", "ebpc", "huffman"]
 
 
@@ -58,6 +59,8 @@ class LearnRecipe(BaseModel):
     folded: bool = False
     """Sites whose convolution has its activation right behind it are coded in front of that: P becomes a part of the
     convolution (`actcodec.networks.foldable_sites`). Water-filling only, and nothing is trained."""
+    density_widths: dict[str, Annotated[int, Field(ge=1, le=MAX_WIDTH)]] = Field(default_factory=dict)
+    """Density only: widths by site that training found (`actcodec density`); empty: the rule finds them."""
     order: Order = "position-major"
     align_bits: int | None = Field(default=None, ge=8)
     transaction_bytes: int = Field(default=64, ge=1)
@@ -157,6 +160,8 @@ class LearnRecipe(BaseModel):
             raise ValueError(f"coder = {self.coder!r} does not go with allocation = {self.allocation!r}")
         if self.coder in ("zvc", "rle", "ebpc") and self.allocation not in ("raw", "fixed-width"):
             raise ValueError(f"coder = {self.coder!r} needs codes of one width: allocation = 'raw' or 'fixed-width'")
+        if self.density_widths and self.allocation != "density":
+            raise ValueError(f"density_widths need allocation = 'density', it is {self.allocation!r}")
         if self.patience and self.keep == "last":
             raise ValueError(f"patience = {self.patience} needs keep = 'best': every epoch is a new last one")
         if (self.epochs or self.search_epochs) and not (self.cross_entropy or self.distillation or self.reconstruction):

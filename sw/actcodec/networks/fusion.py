@@ -117,6 +117,11 @@ def live_nodes(traced: fx.GraphModule) -> set[fx.Node]:
     return live
 
 
+def is_activation(traced: fx.GraphModule, node: fx.Node) -> bool:
+    """Return whether ``node`` is an activation function."""
+    return _role(traced, node) in _ACTIVATIONS
+
+
 def _last_convolution(traced: fx.GraphModule) -> dict[fx.Node, int]:
     """Return for every node the number of the last convolution that its value depends on (−1: the input)."""
     last: dict[fx.Node, int] = {}

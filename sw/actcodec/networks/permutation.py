@@ -72,6 +72,35 @@ def permutable_classes(folded: fx.GraphModule, sites: Sequence[SiteSpec]) -> tup
     return tuple(tuple(members) for members in classes.values())
 
 
+@dataclass(frozen=True)
+class ChannelTie:
+    """Channels that many tensors share, one by one: all of them keep a channel or none does.
+
+    ``modules`` are the layers and norms with these channels, as (module path, axis of their parameters and buffers);
+    ``nodes`` the graph's nodes whose values have them.
+    """
+
+    modules: tuple[tuple[str, int], ...]
+    nodes: tuple[fx.Node, ...]
+
+
+def channel_ties(traced: fx.GraphModule) -> tuple[ChannelTie, ...]:
+    """Return the ties of ``traced`` whose channels nothing but the layers that are named depends on.
+
+    Those of the network's output, and of operations that are not understood, are left out.
+    """
+    walk = _Walk(traced)
+    modules: dict[int, list[tuple[str, int]]] = {}
+    nodes: dict[int, list[fx.Node]] = {}
+    for fold in walk.folds:
+        modules.setdefault(walk.ties.root(fold.tie), []).append((fold.module, fold.axis))
+    for node, axis in walk.axes.items():
+        nodes.setdefault(walk.ties.root(axis.tie), []).append(node)
+    return tuple(
+        ChannelTie(tuple(folds), tuple(nodes[tie])) for tie, folds in modules.items() if not walk.ties.frozen(tie)
+    )
+
+
 def permute_channels(
     folded: fx.GraphModule, sites: Sequence[SiteSpec], orders: Mapping[int, NDArray[np.int64]]
 ) -> fx.GraphModule:

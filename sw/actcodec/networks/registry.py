@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from actcodec.data.roots import data_root
 from actcodec.errors import ActcodecError
 from actcodec.files import read_bytes
+from actcodec.networks.channels import prune_model, pruned_channels
 from actcodec.networks.fold import check_weights, fold_batchnorm, round_weights
 from actcodec.networks.folding import FoldableConvolution, foldable_convolutions
 from actcodec.networks.permutation import permute_channels
@@ -30,7 +31,8 @@ from actcodec.networks.specs import NetworkSpec, network_spec
 class Network:
     """A trained network in evaluation mode, its input conventions, the SHA-256 of its checkpoint file.
 
-    ``site_modules`` names the modules whose outputs are stored; empty: they are found by tracing.
+    ``site_modules`` names the modules whose outputs are stored; empty: they are found by tracing. ``channels`` of a
+    pruned network are the outputs of every layer.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Network:
     input_shape: tuple[int, int, int]
     checkpoint_sha256: str
     site_modules: tuple[str, ...] = ()
+    channels: Mapping[str, int] | None = None
 
     def inputs(self, images: NDArray[np.uint8]) -> Tensor:
         """Return (images/255 − mean)/std as float32 N×C×H×W, channels last in memory.
@@ -72,7 +75,8 @@ def load_network(
     """Build ``name`` (see `network_spec`) and load its weights.
 
     They are those of ``checkpoint`` (safetensors), else of the package or the data folder ``root``. ``dataset`` is
-    needed for a network of one's own; ``site_modules`` names its sites where it cannot be traced.
+    needed for a network of one's own; ``site_modules`` names its sites where it cannot be traced. Where the checkpoint
+    says so the network has fewer channels (`networks.channels`).
     Raises ActcodecError where the name is unknown or the checkpoint is missing or does not fit.
     """
     spec = network_spec(name, dataset)
@@ -82,6 +86,9 @@ def load_network(
         state = load(content)
     except SafetensorError as error:
         raise ActcodecError(path, f"is not a safetensors file: {error}") from error
+    channels = pruned_channels(content, path)
+    if channels is not None:
+        prune_model(model, channels, path)
     load_state(model, spec.state_of(state), path)
     model.eval().requires_grad_(False)
     return Network(
@@ -93,6 +100,7 @@ def load_network(
         input_shape=spec.input_shape,
         checkpoint_sha256=hashlib.sha256(content).hexdigest(),
         site_modules=site_modules,
+        channels=channels,
     )
 
 

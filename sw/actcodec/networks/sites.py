@@ -239,12 +239,12 @@ def _describe(traced: fx.GraphModule, groups: list[Group], index: int) -> SiteSp
         height=height,
         width=width,
         activation=groups[index].activation,
-        readers=len(_readers(traced, groups, stored)),
+        readers=len(readers_of(traced, groups, stored)),
         macs=_macs(module, conv.meta["shape"]),
     )
 
 
-def _readers(traced: fx.GraphModule, groups: list[Group], stored: fx.Node) -> set[fx.Node]:
+def readers_of(traced: fx.GraphModule, groups: Sequence[Group], stored: fx.Node) -> set[fx.Node]:
     """Return the first node of every group (or the linear layer) that reads ``stored``.
 
     Slices, padding, concatenation, pooling and other arithmetic on the way are not readers of their own.

@@ -3,6 +3,8 @@
 mnist-resnet12, cifar10-resnet20 … resnet56                  weights at hand
 imagenet-mobilenetv2                                         weights at hand, 224×224
 cifar10-resnet18, -mobilenetv2, -vgg16, -vgg19 [-w<width>]   no weights shipped
+cifar10-vgg19-fc1 [-w<width>]                                with one linear layer; no weights shipped
+cifar100-…                                                   these five with 100 classes; no weights shipped
 torchvision:NAME                                             torchvision.models, where torchvision is installed
 package.module:factory                                       a network of one's own
 """
@@ -32,12 +34,15 @@ from actcodec.networks.vgg import VGG
 # The CIFAR checkpoints at hand were trained with ImageNet's normalisation.
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
-_CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
-_CIFAR_STD = (0.2470, 0.2435, 0.2616)
-_INPUT_SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "imagenet-sample": (3, 224, 224)}
+_INPUT_SHAPES = {
+    "mnist": (1, 28, 28),
+    "cifar10": (3, 32, 32),
+    "cifar100": (3, 32, 32),
+    "imagenet-sample": (3, 224, 224),
+}
 _WIDEST = 4.0
 _CLASSES = 10
-"""Of every data set that networks from outside can be put on."""
+"""Of the data sets that have no zoo of their own and that torchvision's networks can be put on."""
 _TORCHVISION = "torchvision:"
 
 INPUT_ATTRIBUTE = "actcodec_input"
@@ -103,12 +108,29 @@ _SPECS = {
     spec.name: spec
     for spec in (_MNIST_RESNET12, *(_cifar_resnet(depth) for depth in (20, 32, 44, 56)), _IMAGENET_MOBILENETV2)
 }
-_ZOO: dict[str, Callable[[float], nn.Module]] = {
-    "cifar10-resnet18": ResNet18,
-    "cifar10-mobilenetv2": MobileNetV2,
-    "cifar10-vgg16": lambda width: VGG(16, width),
-    "cifar10-vgg19": lambda width: VGG(19, width),
+_FACTORIES: dict[str, Callable[[float, int], nn.Module]] = {
+    "resnet18": ResNet18,
+    "mobilenetv2": MobileNetV2,
+    "vgg16": lambda width, classes: VGG(16, width, classes),
+    "vgg19": lambda width, classes: VGG(19, width, classes),
+    "vgg19-fc1": lambda width, classes: VGG(19, width, classes, hidden=False),
 }
+
+
+@dataclass(frozen=True)
+class _ZooData:
+    """A data set that the zoo is built for."""
+
+    classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+_ZOO_DATA = {
+    "cifar10": _ZooData(10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": _ZooData(100, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+}
+_ZOO = {f"{dataset}-{name}": (dataset, name) for dataset in _ZOO_DATA for name in _FACTORIES}
 NETWORKS = (*_SPECS, *_ZOO)
 
 
@@ -138,21 +160,22 @@ def network_spec(name: str, dataset: str | None = None) -> NetworkSpec:
 
 def _from_zoo(name: str) -> NetworkSpec | None:
     base, marked, suffix = name.partition("-w")
-    build = _ZOO.get(base)
-    if build is None:
+    if base not in _ZOO:
         return None
     if marked and not re.fullmatch(r"\d+(\.\d+)?", suffix):
         raise ActcodecError("network", f"{name!r}: the width {suffix!r} is no number")
     width = float(suffix) if marked else 1.0
     if not 0 < width <= _WIDEST:
         raise ActcodecError("network", f"{name!r}: the width {suffix} is outside 0…{_WIDEST:g}")
+    dataset, network = _ZOO[base]
+    data, build = _ZOO_DATA[dataset], _FACTORIES[network]
     return NetworkSpec(
         name=name,
-        dataset="cifar10",
-        input_shape=_INPUT_SHAPES["cifar10"],
-        mean=_CIFAR_MEAN,
-        std=_CIFAR_STD,
-        build=lambda: build(width),
+        dataset=dataset,
+        input_shape=_INPUT_SHAPES[dataset],
+        mean=data.mean,
+        std=data.std,
+        build=lambda: build(width, data.classes),
     )
 
 
@@ -164,13 +187,14 @@ def _torchvision(name: str, dataset: str | None) -> NetworkSpec:
         problem = f"needs torchvision, which cannot be imported: {reason(error)}"
         raise ActcodecError(f"network {name}", problem) from error
     wanted = name.removeprefix(_TORCHVISION)
+    classes = _ZOO_DATA[given].classes if given in _ZOO_DATA else _CLASSES
     return NetworkSpec(
         name=name,
         dataset=given,
         input_shape=_INPUT_SHAPES[given],
         mean=_IMAGENET_MEAN,
         std=_IMAGENET_STD,
-        build=_builder(name, lambda: models.get_model(wanted, weights=None, num_classes=_CLASSES)),
+        build=_builder(name, lambda: models.get_model(wanted, weights=None, num_classes=classes)),
     )
 
 

@@ -18,10 +18,11 @@ _CHANNELS = (64, 128, 256, 512, 512)
 class VGG(nn.Module):
     """Five stages of 3×3 convolutions with BatchNorm and ReLU, each ended by 2×2 maximum pooling; three linear layers.
 
-    ``depth`` is 16 or 19; channels, and the hidden units, are 64 … 512 times ``width``; ``classes`` logits.
+    ``depth`` is 16 or 19; channels, and the hidden units, are 64 … 512 times ``width``; ``classes`` logits. Without
+    ``hidden`` layers one linear layer is all of the head, as is common for 32×32 images: ``classifier.0``.
     """
 
-    def __init__(self, depth: int, width: float = 1.0, classes: int = 10) -> None:
+    def __init__(self, depth: int, width: float = 1.0, classes: int = 10, hidden: bool = True) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         previous = 3
@@ -33,15 +34,10 @@ class VGG(nn.Module):
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(
-            nn.Linear(previous, previous),
-            nn.ReLU(),
-            nn.Dropout(),
-            nn.Linear(previous, previous),
-            nn.ReLU(),
-            nn.Dropout(),
-            nn.Linear(previous, classes),
-        )
+        head: list[nn.Module] = []
+        for _ in range(2 if hidden else 0):
+            head += [nn.Linear(previous, previous), nn.ReLU(), nn.Dropout()]
+        self.classifier = nn.Sequential(*head, nn.Linear(previous, classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised images N×3×H×W to logits N×classes."""

@@ -73,7 +73,14 @@ class TrainingData:
     selection: NDArray[np.uint8]
 
 
-def device_of(recipe: LearnRecipe) -> torch.device:
+class HasDevice(Protocol):
+    """A recipe that names what it runs on: ``cpu``, ``cuda`` or ``auto``."""
+
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+
+def device_of(recipe: HasDevice) -> torch.device:
     """Return the device that the recipe asks for; ActcodecError where it asks for CUDA and there is none."""
     if recipe.device == "cuda" and not torch.cuda.is_available():
         raise ActcodecError("recipe", "device = 'cuda': no CUDA device is available")

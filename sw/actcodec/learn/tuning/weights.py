@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from actcodec.networks import Network, SitedNetwork
+from actcodec.networks.channels import channel_metadata
 from actcodec.networks.fold import fold_batchnorm, unfolded_state
 from actcodec.networks.permutation import permute_channels
 
@@ -31,4 +32,5 @@ def checkpoint_of(network: Network, trained: SitedNetwork, orders: Mapping[int, 
         if orders:
             folded = permute_channels(folded, trained.sites, {site: np.argsort(o) for site, o in orders.items()})
         state = unfolded_state(network.model, folded)
-    return save({name: value.detach().cpu().contiguous() for name, value in state.items()})
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    return save(tensors, metadata=channel_metadata(network.channels))
