@@ -72,6 +72,14 @@ _METHODS = {
 }
 _KEEPS_STEPS = (_Role.RELU, _Role.RELU6, _Role.MAXIMUM, _Role.PASS)
 _QUANTIZER_ARGUMENTS = ((1, "scale"), (2, "zero_point"), (3, "quant_min"), (4, "quant_max"))
+_VIEWS: set[Any] = {
+    torch.flatten,
+    torch.reshape,
+    torch.squeeze,
+    operator.getitem,
+    torch.fake_quantize_per_tensor_affine,
+}
+_VIEWS |= {"flatten", "reshape", "view", "squeeze"}
 _OTHER_CONVOLUTIONS: dict[object, str] = {
     function: function.__name__
     for function in (functional.conv1d, functional.conv2d, functional.conv3d, functional.conv_transpose2d)
@@ -93,10 +101,15 @@ class Group:
 def stored_groups(traced: fx.GraphModule) -> list[Group]:
     """Return the groups whose output some other group reads, in the order of their convolutions.
 
-    Groups that end in the network's output, or that it does not depend on, are left out.
+    Groups whose values are the network's output, or that it does not depend on, are left out.
     Raises ActcodecError for a convolution that is no Conv2d module: its output would go uncoded unnoticed.
     """
-    return [group for group in fused_groups(traced) if any(user.op != "output" for user in data_users(group.nodes[-1]))]
+    return [group for group in fused_groups(traced) if not _are_logits(group.nodes[-1])]
+
+
+def _are_logits(node: fx.Node) -> bool:
+    """Return whether nothing but the network's output reads ``node``, as it is or as a vector of the same values."""
+    return all(user.op == "output" or (user.target in _VIEWS and _are_logits(user)) for user in data_users(node))
 
 
 def fused_groups(traced: fx.GraphModule) -> list[Group]:

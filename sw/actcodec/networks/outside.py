@@ -195,11 +195,11 @@ def normalisation(where: str, model: nn.Module, channels: int) -> tuple[_Numbers
     except (TypeError, KeyError, ValueError):
         problem = f"its module needs the attribute {INPUT_ATTRIBUTE} = {{'mean': (…), 'std': (…)}} of images/255"
         raise ActcodecError(where, problem) from None
-    _check_normalisation(f"{where}: {INPUT_ATTRIBUTE}", mean, std, channels)
+    _check_normalisation(where, mean, std, channels, INPUT_ATTRIBUTE)
     return mean, std
 
 
-def _check_normalisation(where: str, mean: _Numbers, std: _Numbers, channels: int) -> None:
+def _check_normalisation(where: str, mean: _Numbers, std: _Numbers, channels: int, what: str = "normalisation") -> None:
     if len(mean) != channels or len(std) != channels or not all(map(math.isfinite, mean)) or not min(std) > 0:
-        problem = f"needs {channels} means and {channels} positive stds, got mean {mean}, std {std}"
+        problem = f"{what} needs {channels} means and {channels} positive stds, got mean {mean}, std {std}"
         raise ActcodecError(where, problem)

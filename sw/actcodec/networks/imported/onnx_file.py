@@ -108,8 +108,8 @@ class _Reader:
         """Scale and zero point that the first operation takes the integers of the input with."""
         for node in self._graph.node:
             if name in node.input:
-                found = [self._constants.get(part) for part in node.input[1:3]]
-                if node.op_type in QUANTIZED and all(part is not None and part.size == 1 for part in found):
+                found = [self._constants[part] for part in node.input[1:3] if part in self._constants]
+                if node.op_type in QUANTIZED and [part.size for part in found] == [1, 1]:
                     scale, zero = (part.reshape(())[()] for part in found)
                     return float(scale), int(zero)
         raise ActcodecError(self._path, f"input {name!r} is of integers without a scale")
