@@ -1,6 +1,13 @@
 """actcodec: learning, tables, golden model and command line of an activation codec.
 
-Importing this package, its tables or its golden model never imports torch.
+`actcodec.api` has the verbs of the command line as functions. Importing this package, its tables or its golden model
+never imports torch.
 """
+
+from __future__ import annotations
+
+from actcodec import api
+
+__all__ = ["__version__", "api"]
 
 __version__ = "0.1.0"
