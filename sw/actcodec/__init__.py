@@ -6,8 +6,6 @@ never imports torch.
 
 from __future__ import annotations
 
-from actcodec import api
-
-__all__ = ["__version__", "api"]
+from actcodec import api as api
 
 __version__ = "0.1.0"
