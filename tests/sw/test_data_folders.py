@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
+from actcodec import api
 from actcodec.data import Dataset, data_root, dataset_info, load_dataset
 from actcodec.data.augment import augmentation
 from actcodec.data.resize import fitted
 from actcodec.data.source import chosen, parse
 from actcodec.errors import ActcodecError
+from actcodec.learn import LearnRecipe
 
 MNIST = {split: load_dataset("mnist", split) for split in ("train", "test")}
 
@@ -157,3 +161,16 @@ def test_hugging_face(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ActcodecError, match="needs the package datasets, which cannot be imported"):
         load_dataset("hf:digits", "test")
+
+
+def test_a_network_on_a_folder_from_learning_to_the_golden_codec(tmp_path: Path) -> None:
+    digits(tmp_path / "train", "train", 12)
+    digits(tmp_path / "val", "test", 5)
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(288, 4))
+    name = f"imagefolder:{tmp_path},size=1x28x28,mirror=no"
+    network = api.network(nn.Sequential(*layers), name, mean=[0.13], std=[0.31])
+    recipe = LearnRecipe(method="test", transform="pca", calibration_images=16, selection_images=8, positions=256)
+    tables = api.export(api.learn(network, 5, recipe=recipe), max_mac_share=10)
+    assert tables.provenance.dataset == name
+    assert api.evaluate(tables, network).images == 20
