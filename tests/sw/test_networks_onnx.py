@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from actcodec.cli import app
+from actcodec.codecs import load_codecs
 from actcodec.data import load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.learn.batches import input_batches
@@ -100,6 +101,8 @@ def test_from_the_file_to_the_golden_codec(tmp_path: Path, monkeypatch: pytest.M
     assert tables.provenance.network == f"onnx:mnist.onnx{INPUT}"
     ranges = [site.range for site in sited_network(load_network(*wanted[1:2], dataset="mnist")).sites]
     assert [(s.info.scale, s.info.zero) for s in tables.sites] == [(r.scale, r.zero) for r in ranges]
+    run("measure", "--tables", "tables", "--images", 2, "--codecs", "raw8,zvc,actcodec", "--out", "codecs.json")
+    assert load_codecs(tmp_path / "codecs.json").dataset == "mnist"
     assert '"agreement": 1.0' in run("eval", "--golden", "--tables", "tables", "--images", 20, "--json")
 
 
