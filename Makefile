@@ -70,8 +70,12 @@ demo: setup  ## the main job end to end on embedded data: build/demo/summary.jso
 test: lint  ## linters, then every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
+.PHONY: docs
+docs: setup  ## the API reference: build/docs/index.html; a warning is an error
+	$(BIN)/python -W error::UserWarning -m pdoc --docformat markdown --output-directory $(BUILD)/docs actcodec actcodec_rtl actcodec_sim
+
 .PHONY: lint
-lint: setup  ## ruff, mypy --strict, Verilator --lint-only -Wall on the Verilog of every configuration
+lint: setup docs  ## ruff, mypy --strict, the API reference, Verilator --lint-only -Wall on the Verilog of every configuration
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -497,6 +497,24 @@ def _accelerators() -> dict[str, Callable[[], str]]:
     return {f"accelerators:{name}": functools.partial(accelerators, name) for name in names}
 
 
+def imagenet_cost() -> str:
+    """Multiplications, values and hours of three networks on ImageNet."""
+    rows = [
+        [
+            name,
+            str(found["sites"]),
+            f"{found['macs'] / 1e9:.2f} G",
+            f"{found['values'] / 1e6:.2f} M",
+            f"{found['infer_seconds']:.2f} s",
+            f"{found['calibrate_seconds']:.2f} s",
+            *(f"{found['hours'][stage]:.1f}" for stage in ("learning", "epochs", "evaluation")),
+        ]
+        for name, found in _load("imagenet_cost")["networks"].items()
+    ]
+    header = "network|sites|multiplications|stored values|infer, an image|calibrate, an image"
+    return _markdown(f"{header}|learning, h|training, h|evaluation, h", rows)
+
+
 def _synth_splits() -> dict[str, Callable[[], str]]:
     return {
         f"synth_blocks:{path.parent.name}": functools.partial(synth_blocks, path.parent.name)
@@ -510,6 +528,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "joint": joint,
     "headline": headline,
     "training_step": training_step,
+    "imagenet_cost": imagenet_cost,
     "formal": lambda: proofs_table(_load("formal")),
     "formal-mutants": lambda: mutants_table(_load("formal")),
     "throughput": throughput,
@@ -531,6 +550,7 @@ DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "docs" / "learning.md",
     ROOT / "docs" / "joint.md",
+    ROOT / "docs" / "imagenet.md",
     ROOT / "docs" / "results.md",
     ROOT / "docs" / "rtl.md",
     ROOT / "docs" / "synth.md",

@@ -234,3 +234,32 @@ def test_networks_of_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
         patched.setitem(sys.modules, "torchvision.models", None)
         with pytest.raises(ActcodecError, match="needs torchvision, which cannot be imported"):
             network_spec("torchvision:resnet18", "cifar10")
+
+
+def test_networks_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with torchvision; its networks carry their own normalisation, and may bring weights."""
+    asked: dict[str, object] = {}
+
+    def create_model(name: str, **arguments: object) -> nn.Module:
+        asked.update(arguments, name=name)
+        channels = int(str(arguments["in_chans"]))
+        net = nn.Sequential(nn.Conv2d(channels, 8, 3), nn.ReLU(), nn.Conv2d(8, 10, 26), nn.Flatten())
+        net.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+        return net
+
+    timm = ModuleType("timm")
+    timm.create_model = create_model  # type: ignore[attr-defined]
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "timm", timm)
+        spec = network_spec("timm:resnet18", "mnist")
+        assert (spec.mean, spec.std) == ((0.5,), (0.25,))
+        assert asked == {"name": "resnet18", "pretrained": False, "num_classes": 10, "in_chans": 1}
+        with pytest.raises(ActcodecError, match="give --checkpoint FILE"):
+            load_network("timm:resnet18", dataset="mnist")
+        torch.manual_seed(0)
+        network = load_network("timm:resnet18,pretrained=yes", dataset="mnist")
+        assert asked["pretrained"] is True and len(network.checkpoint_sha256) == 64
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "timm", None)
+        with pytest.raises(ActcodecError, match="needs timm, which cannot be imported"):
+            network_spec("timm:resnet18", "cifar10")

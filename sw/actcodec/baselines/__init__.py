@@ -6,7 +6,8 @@ Formats, sources and measured sizes: docs/baselines.md.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from actcodec.baselines import ebpc, rle, zvc
 from actcodec.baselines.coded import BitStream, Coded, Values, flat_values
@@ -27,7 +28,8 @@ class Decode(Protocol):
     def __call__(self, coded: Coded, *, width: int = 8) -> Values: ...
 
 
-class Coder(NamedTuple):
+@dataclass(frozen=True)
+class Coder:
     """The two functions of a lossless coder: decode(encode(x)) equals x.ravel() for every uint8 x that fits."""
 
     encode: Encode

@@ -9,6 +9,7 @@ import typer
 
 from actcodec.cli.options import DatasetOption, JsonOption, print_json, print_table
 from actcodec.errors import ActcodecError
+from actcodec.sources import image_shape
 
 if TYPE_CHECKING:
     from actcodec.codecs import CodecStore
@@ -222,9 +223,4 @@ def _traced(model: str, dataset: str | None, shape: tuple[int, int, int] | None)
 
 
 def _shape(text: str | None) -> tuple[int, int, int] | None:
-    if text is None:
-        return None
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 65536 for part in parts):
-        raise ActcodecError("graph", f"--input {text!r} is not CxHxW")
-    return int(parts[0]), int(parts[1]), int(parts[2])
+    return None if text is None else image_shape(text, "graph: --input")

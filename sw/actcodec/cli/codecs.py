@@ -11,6 +11,7 @@ from actcodec.cli.options import (
     CheckpointOption,
     CodecOption,
     DataRootOption,
+    DatasetOption,
     JsonOption,
     ThreadsOption,
     note,
@@ -48,6 +49,7 @@ def measure(
     ] = None,
     codec: CodecOption = "default",
     checkpoint: CheckpointOption = None,
+    dataset: DatasetOption = None,
     threads: ThreadsOption = 1,
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
@@ -68,8 +70,10 @@ def measure(
     name = model or (loaded.provenance.network if loaded else None)
     if name is None:
         raise ActcodecError("measure", "needs --tables or --model")
-    network = open_network(name, data_root, checkpoint, None, None)
-    ours = Ours(loaded, open_network(name, data_root, checkpoint, None, None, tables)) if loaded else None
+    if loaded and name == loaded.provenance.network:
+        dataset = dataset or loaded.provenance.dataset
+    network = open_network(name, data_root, checkpoint, dataset, None)
+    ours = Ours(loaded, open_network(name, data_root, checkpoint, dataset, None, tables)) if loaded else None
     train, test = (load_dataset(network.dataset, split, data_root) for split in ("train", "test"))
     store = measure_codecs(
         network,

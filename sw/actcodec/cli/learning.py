@@ -25,6 +25,7 @@ from actcodec.cli.options import (
     print_table,
     use_threads,
 )
+from actcodec.errors import ActcodecError
 
 if TYPE_CHECKING:
     from actcodec.learn.allocation.greedy import Step
@@ -34,7 +35,8 @@ ModelOption = Annotated[
     typer.Option(
         "--model",
         help="Network: mnist-resnet12, cifar10-resnet20 … resnet56, imagenet-mobilenetv2, "
-        "{cifar10,cifar100}-{resnet18,mobilenetv2,vgg16,vgg19,vgg19-fc1}[-w0.5], or package.module:factory.",
+        "{cifar10,cifar100}-{resnet18,mobilenetv2,vgg16,vgg19,vgg19-fc1}[-w0.5], onnx:FILE, tflite:FILE, "
+        "torchvision:NAME, timm:NAME, or package.module:factory.",
     ),
 ]
 
@@ -46,13 +48,24 @@ class WeightsName(StrEnum):
     W8 = "w8"
 
 
+class ExportFormat(StrEnum):
+    """What is written: the tables themselves, or the tables in the form that other tools take."""
+
+    TABLES = "tables"
+    C_HEADER = "c-header"
+    QONNX = "qonnx"
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command(epilog="**Example**: `actcodec train --model mnist-resnet12 --out build/mnist-resnet12.safetensors`")(
         train
     )
     app.command(epilog="**Example**: `actcodec learn --model cifar10-resnet20 --target-bits 3 --out build/plan`")(learn)
-    app.command(epilog="**Example**: `actcodec export --plan build/plan --out build/tables`")(export)
+    app.command(
+        epilog="**Example**: `actcodec export --plan build/plan --out build/tables`, then "
+        "`actcodec export --tables build/tables --format c-header --out build/c`"
+    )(export)
     app.command("eval", epilog="**Example**: `actcodec eval --golden --tables build/tables --data cifar10 --json`")(
         evaluate
     )
@@ -169,8 +182,14 @@ def _report_step(step: Step) -> None:
 
 
 def export(
-    plan: Annotated[Path, typer.Option("--plan", help="Directory of the plan, as `actcodec learn` writes it.")],
-    out: Annotated[Path, typer.Option("--out", help="Directory of the tables to write.")],
+    out: Annotated[Path, typer.Option("--out", help="Directory of the tables, or of another format's files.")],
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="Directory of the plan, as `actcodec learn` writes it.")
+    ] = None,
+    tables: Annotated[Path | None, typer.Option("--tables", help="Directory of tables, for the other formats.")] = None,
+    format: Annotated[
+        ExportFormat, typer.Option("--format", help="Of a plan: tables. Of tables: c-header, qonnx.")
+    ] = ExportFormat.TABLES,
     max_mac_share: Annotated[
         float, typer.Option(min=0, help="Most multiplications of the codec, as a share of the network's.")
     ] = 0.15,
@@ -179,7 +198,41 @@ def export(
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Freeze a plan into the integer tables of format v1; folded sites into tables of their own, OUT-folded."""
+    """Freeze a plan into the integer tables of format v1; folded sites into tables of their own, OUT-folded.
+
+    With --format c-header or qonnx, and --tables: a C header, or an ONNX model of every site's encoder and decoder.
+    """
+    if format is not ExportFormat.TABLES:
+        if tables is None or plan is not None:
+            raise ActcodecError("export", f"--format {format.value} takes --tables")
+        _deploy(format, tables, out, json_output)
+        return
+    if plan is None or tables is not None:
+        raise ActcodecError("export", "--format tables takes --plan")
+    _freeze(plan, out, max_mac_share, reloaded, checkpoint, data_root, json_output)
+
+
+def _deploy(format: ExportFormat, tables: Path, out: Path, json_output: bool) -> None:
+    from actcodec.deploy import FORMATS
+    from actcodec.tables import digest_of, load_tables
+
+    loaded = load_tables(tables)
+    files = FORMATS[format.value](out, loaded)
+    if json_output:
+        print_json({"digest": digest_of(loaded), "files": [str(path) for path in files]})
+    else:
+        typer.echo("\n".join(str(path) for path in files))
+
+
+def _freeze(
+    plan: Path,
+    out: Path,
+    max_mac_share: float,
+    reloaded: bool,
+    checkpoint: Path | None,
+    data_root: Path | None,
+    json_output: bool,
+) -> None:
     from actcodec.export import export_folded, export_tables
     from actcodec.learn import load_plan
     from actcodec.tables import digest_of
@@ -240,7 +293,6 @@ def evaluate(
     """Accuracy on the test set, uncompressed or through the golden codec at every site."""
     from actcodec.activations import load_folded
     from actcodec.data import load_dataset
-    from actcodec.errors import ActcodecError
     from actcodec.evaluate import evaluate as run
     from actcodec.evaluate import float_logits
     from actcodec.files import WEIGHTS

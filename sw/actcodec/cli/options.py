@@ -33,7 +33,12 @@ CheckpointOption = Annotated[
     Path | None, typer.Option("--checkpoint", help="Weights (safetensors); default those at hand for the network.")
 ]
 DatasetOption = Annotated[
-    str | None, typer.Option("--dataset", help="Data set of a network of your own (package.module:factory).")
+    str | None,
+    typer.Option(
+        "--data",
+        "--dataset",
+        help="Data set of a network from outside: mnist, cifar10, imagenet-sample, imagefolder:PATH or hf:NAME.",
+    ),
 ]
 SitesOption = Annotated[
     str | None, typer.Option("--sites", help="Modules whose outputs are stored, a,b,c; default found by tracing.")

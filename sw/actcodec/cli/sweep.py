@@ -11,6 +11,7 @@ from actcodec.cli.options import (
     CheckpointOption,
     CodecOption,
     DataRootOption,
+    DatasetOption,
     JsonOption,
     note,
     print_json,
@@ -36,6 +37,7 @@ def sweep(
     seeds: Annotated[str, typer.Option(help="Seeds, a,b,c.")] = "0",
     codec: CodecOption = "default",
     checkpoint: CheckpointOption = None,
+    dataset: DatasetOption = None,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 1,
     data_root: DataRootOption = None,
@@ -60,13 +62,13 @@ def sweep(
     ]
     for point in points:
         load_recipe(point.method)
-    network = load_network(model, data_root, checkpoint)
+    network = load_network(model, data_root, checkpoint, dataset=dataset)
     test = load_dataset(network.dataset, "test", data_root)
     test = test if images is None else test.head(images)
     use_threads(1)
     expected = float_logits(network, test).numpy()
     accuracy = float((expected.argmax(1) == test.labels).mean())
-    setting = Setting(load_params(codec), data_root, checkpoint, images, expected)
+    setting = Setting(load_params(codec), data_root, checkpoint, images, expected, dataset)
     results = run_sweep(points, setting, out, jobs, note)
     summary = {"network": model, "codec": codec, "accuracy_float": accuracy, "points": results}
     write_json(out / "sweep.json", summary)

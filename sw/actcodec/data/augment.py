@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actcodec.data.source import parse, shape_of
 from actcodec.errors import ActcodecError
 
 
@@ -31,6 +32,7 @@ class Augmentation:
         return np.ascontiguousarray(crops)
 
 
+_PAD_SHARE = 14
 # Digits are not mirrored, and they nearly fill their frame.
 _RECIPES = {
     "cifar10": Augmentation(pad=4, flip=True),
@@ -41,8 +43,14 @@ _RECIPES = {
 
 
 def augmentation(dataset: str) -> Augmentation:
-    """Return the usual light augmentation of ``dataset``; ActcodecError where it has none."""
+    """Return the usual light augmentation of ``dataset``; ActcodecError where it has none.
+
+    Of a user's own it is that of ImageNet's, for the size it has; its name says where mirroring would be wrong.
+    """
     recipe = _RECIPES.get(dataset)
+    if recipe is None and ":" in dataset:
+        source = parse(dataset)
+        return Augmentation(pad=max(1, min(shape_of(source)[1:]) // _PAD_SHARE), flip=source.flag("mirror", True))
     if recipe is None:
         raise ActcodecError("augmentation", f"dataset {dataset!r} has none; known: {', '.join(_RECIPES)}")
     return recipe

@@ -1,12 +1,13 @@
 """The 8-bit reference: how a site's real activations become the bytes x that everything else works on.
 
 x = clamp(round(a/scale) + zero, low, high),  a ≈ scale·(x − zero)
+
+A network that came quantized brings the steps of its sites; those of other sites are chosen here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from actcodec.networks import SitedNetwork, SiteSpec
+from actcodec.networks.ranges import ActivationRange
+
+__all__ = ["ActivationRange", "choose_ranges"]
 
 _SAMPLE_PER_BATCH = 8_192
 # Shares of the observed range to try as the clipping point: losing rare peaks may sharpen everything else.
@@ -21,27 +25,9 @@ _CLIPS = np.linspace(0.4, 1.0, 25)
 _TOP = 255
 
 
-@dataclass(frozen=True)
-class ActivationRange:
-    """The reference quantizer of one site: real ``scale`` of a step; ``zero``, ``low``, ``high`` in 0…255."""
-
-    scale: float
-    zero: int
-    low: int = 0
-    high: int = _TOP
-
-    def quantize(self, activation: Tensor) -> Tensor:
-        """Return x as floats of integer value, of the shape of ``activation``."""
-        return torch.clamp(torch.round(activation / self.scale) + self.zero, self.low, self.high)
-
-    def dequantize(self, x: Tensor) -> Tensor:
-        """Return scale·(x − zero)."""
-        return (x - self.zero) * self.scale
-
-
 @torch.no_grad()
 def choose_ranges(sited: SitedNetwork, inputs: Iterable[Tensor], seed: int) -> tuple[ActivationRange, ...]:
-    """Return the range of every site that gives the least mean squared error over ``inputs``.
+    """Return the range of every site: the network's own, else that of least mean squared error over ``inputs``.
 
     The extremes are exact over ``inputs``; the error is measured on a seeded sample of the values.
     """
@@ -61,7 +47,7 @@ def choose_ranges(sited: SitedNetwork, inputs: Iterable[Tensor], seed: int) -> t
     for x in inputs:
         sited(x, look)
     return tuple(
-        _best_range(site, lowest[site.index], highest[site.index], np.concatenate(samples[site.index]))
+        site.range or _best_range(site, lowest[site.index], highest[site.index], np.concatenate(samples[site.index]))
         for site in sited.sites
     )
 

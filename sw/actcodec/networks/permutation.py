@@ -42,7 +42,7 @@ _ELEMENTWISE_FUNCTIONS: tuple[object, ...] = (
     *(functional.relu, torch.relu, torch.relu_, functional.relu6, functional.hardtanh, functional.leaky_relu),
     *(functional.elu, functional.selu, functional.celu, functional.silu, functional.gelu, functional.mish),
     *(functional.softplus, functional.hardswish, functional.hardsigmoid, torch.sigmoid, torch.tanh),
-    *(functional.dropout, functional.dropout2d, torch.clamp),
+    *(functional.dropout, functional.dropout2d, torch.clamp, torch.fake_quantize_per_tensor_affine),
     *(operator.add, operator.iadd, operator.sub, operator.isub, operator.mul, operator.imul),
     *(operator.truediv, operator.itruediv, operator.neg, torch.add, torch.sub, torch.mul, torch.div, torch.neg),
 )

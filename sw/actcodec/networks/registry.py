@@ -24,12 +24,13 @@ from actcodec.networks.fold import check_weights, fold_batchnorm, round_weights
 from actcodec.networks.folding import FoldableConvolution, foldable_convolutions
 from actcodec.networks.permutation import permute_channels
 from actcodec.networks.sites import SitedNetwork, find_sites
-from actcodec.networks.specs import NetworkSpec, network_spec
+from actcodec.networks.spec import NetworkSpec
+from actcodec.networks.specs import network_spec
 
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network in evaluation mode, its input conventions, the SHA-256 of its checkpoint file.
+    """A trained network in evaluation mode, its input conventions, the SHA-256 of the file of its weights.
 
     ``site_modules`` names the modules whose outputs are stored; empty: they are found by tracing. ``channels`` of a
     pruned network are the outputs of every layer.
@@ -74,22 +75,28 @@ def load_network(
 ) -> Network:
     """Build ``name`` (see `network_spec`) and load its weights.
 
-    They are those of ``checkpoint`` (safetensors), else of the package or the data folder ``root``. ``dataset`` is
-    needed for a network of one's own; ``site_modules`` names its sites where it cannot be traced. Where the checkpoint
-    says so the network has fewer channels (`networks.channels`).
+    They are those of ``checkpoint`` (safetensors), else those that the network is built with, as from a file of another
+    tool, else of the package or the data folder ``root``. ``dataset`` is needed for a network of one's own;
+    ``site_modules`` names its sites where it cannot be traced. Where the checkpoint says so the network has fewer
+    channels (`networks.channels`).
     Raises ActcodecError where the name is unknown or the checkpoint is missing or does not fit.
     """
     spec = network_spec(name, dataset)
-    path, content = _checkpoint(spec, root, checkpoint)
     model = spec.build()
-    try:
-        state = load(content)
-    except SafetensorError as error:
-        raise ActcodecError(path, f"is not a safetensors file: {error}") from error
-    channels = pruned_channels(content, path)
-    if channels is not None:
-        prune_model(model, channels, path)
-    load_state(model, spec.state_of(state), path)
+    channels = None
+    if checkpoint is None and spec.digest is not None:
+        digest = spec.digest(model)
+    else:
+        path, content = _checkpoint(spec, root, checkpoint)
+        try:
+            state = load(content)
+        except SafetensorError as error:
+            raise ActcodecError(path, f"is not a safetensors file: {error}") from error
+        channels = pruned_channels(content, path)
+        if channels is not None:
+            prune_model(model, channels, path)
+        load_state(model, spec.state_of(state), path)
+        digest = hashlib.sha256(content).hexdigest()
     model.eval().requires_grad_(False)
     return Network(
         name=name,
@@ -98,7 +105,7 @@ def load_network(
         mean=spec.mean,
         std=spec.std,
         input_shape=spec.input_shape,
-        checkpoint_sha256=hashlib.sha256(content).hexdigest(),
+        checkpoint_sha256=digest,
         site_modules=site_modules,
         channels=channels,
     )

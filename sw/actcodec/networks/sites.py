@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 
 from actcodec.errors import ActcodecError
 from actcodec.networks.fusion import Group, stored_groups
+from actcodec.networks.ranges import ActivationRange
 from actcodec.networks.tracing import module_of, run_once, trace, trace_with_shapes
 
 SiteFunction = Callable[[int, Tensor], Tensor]
@@ -32,7 +33,8 @@ class SiteSpec:
 
     ``channels``×``height``×``width`` values an image; ``activation`` is ``relu``, ``relu6`` or ``none`` (any other);
     ``readers`` counts the groups that read it (a block output read by a convolution and by a shortcut: 2);
-    ``macs`` are the multiplications an image of the convolution that produces it.
+    ``macs`` are the multiplications an image of the convolution that produces it. ``range`` are the 8-bit steps that
+    the network itself stores the tensor in, None where it has none.
     """
 
     name: str
@@ -43,6 +45,7 @@ class SiteSpec:
     activation: str
     readers: int
     macs: int
+    range: ActivationRange | None = None
 
     @property
     def values(self) -> int:
@@ -241,6 +244,7 @@ def _describe(traced: fx.GraphModule, groups: list[Group], index: int) -> SiteSp
         activation=groups[index].activation,
         readers=len(readers_of(traced, groups, stored)),
         macs=_macs(module, conv.meta["shape"]),
+        range=groups[index].range,
     )
 
 

@@ -60,6 +60,8 @@ class Setting:
     """None: the whole test set."""
     expected: NDArray[np.float32] | None = None
     """Logits of the uncompressed network on the test images, (N, classes)."""
+    dataset: str | None = None
+    """Of a network from outside."""
 
 
 def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
     Raises ActcodecError as `learn` does.
     """
     recipe = load_recipe(point.method)
-    network = load_network(point.network, setting.data_root, setting.checkpoint)
+    network = load_network(point.network, setting.data_root, setting.checkpoint, dataset=setting.dataset)
     training, test = (load_dataset(network.dataset, split, setting.data_root) for split in ("train", "test"))
     if setting.test_images is not None:
         test = test.head(setting.test_images)
