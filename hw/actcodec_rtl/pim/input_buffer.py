@@ -53,9 +53,9 @@ class InputBuffer(Block):
         ]
 
         take = Signal()
-        mode = Signal(mode_layout())
+        mode: Any = Signal(mode_layout())
         m.d.comb += [
-            self.i.ready.eq(~is_full.bit_select(filled, 1)),
+            self.i.ready.eq(~Mux(filled, is_full[1], is_full[0])),
             take.eq(self.i.valid & self.i.ready),
             mode.eq(Mux(number == 0, self.i.payload.mode, Mux(filled, modes[1], modes[0]))),
         ]
@@ -88,13 +88,16 @@ class InputBuffer(Block):
                         m.d.sync += codes[bank][row].eq(code)
 
         m.d.comb += [
-            self.full.eq(is_full.bit_select(read, 1)),
+            self.full.eq(Mux(read, is_full[1], is_full[0])),
             self.mode.eq(Mux(read, modes[1], modes[0])),
             self.holds.eq(is_full.any() | (number != 0)),
         ]
+        # One line a bit and bank for all rows: where it is 0 nothing behind the register moves.
+        lines = [Signal(MAX_WIDTH, name=f"lines_{bank}") for bank in range(BANKS)]
+        for bank in range(BANKS):
+            m.d.comb += lines[bank].eq(Mux(read == bank, 1 << self.place, 0))
         for row in range(p.rows):
-            by_bank = [codes[bank][row].bit_select(self.place, 1) for bank in range(BANKS)]
-            m.d.comb += self.bits[row].eq(Mux(read, by_bank[1], by_bank[0]))
+            m.d.comb += self.bits[row].eq(((codes[0][row] & lines[0]) | (codes[1][row] & lines[1])).any())
         return m
 
     def _code(self, m: Module, row: int, mode: Any) -> Value:

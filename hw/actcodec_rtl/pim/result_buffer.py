@@ -7,6 +7,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from actcodec.pim.params import SEGMENT, PimParams
+from actcodec.tables.records import bits_for
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.pim.layouts import columns_layout, mode_layout, segments_layout
 
@@ -37,7 +38,7 @@ class ResultBuffer(Block):
         m = Module()
         p = self._params
         full = Signal()
-        number = Signal(range(p.beats))
+        number = Signal(bits_for(p.beats - 1))
         sums = register(self.sums.shape(), "kept")
         mode = register(mode_layout(), "mode_register")
         leaves = full & self.o.ready

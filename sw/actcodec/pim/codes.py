@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,15 @@ def result_beats(params: PimParams, weight_bits: Width, outputs: Codes) -> list[
                 payload |= (int(value) & ((1 << lane) - 1)) << (number * segment_bits(params) + place * lane)
         payloads.append(payload)
     return payloads
+
+
+def outputs_of(params: PimParams, weight_bits: Width, beats: Sequence[int]) -> Codes:
+    """The outputs (N, columns / weight_bits) of the payloads of a result stream (`result_beats`)."""
+    lane, lanes = params.result_bits(weight_bits), outputs_per_segment(weight_bits)
+    sign = 1 << (lane - 1)
+    places = [number * segment_bits(params) + n * lane for number in range(params.trees) for n in range(lanes)]
+    values = [((beat >> place & ((1 << lane) - 1)) ^ sign) - sign for beat in beats for place in places]
+    return np.array(values, np.int64).reshape(-1, params.outputs(weight_bits))
 
 
 def outputs_per_segment(weight_bits: int) -> int:
