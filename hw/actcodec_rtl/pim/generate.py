@@ -15,7 +15,7 @@ from actcodec_rtl.pim.macro import PimMacro
 
 TOP = "actcodec_pim"
 # Besides the package itself: what exports it, and the blocks that it uses.
-_SHARED = ("generate.py", "tidy.py", "ports.py", "component.py", "skid.py", f"verilog/{WAIVERS}")
+_SHARED = ("generate.py", "tidy.py", "ports.py", "component.py", f"verilog/{WAIVERS}")
 
 
 def generator_digest(params: PimParams) -> str:

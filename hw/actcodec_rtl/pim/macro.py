@@ -15,7 +15,6 @@ from actcodec_rtl.pim.input_driver import InputDriver
 from actcodec_rtl.pim.layouts import results_layout, slice_control_layout, weights_layout, word_layout
 from actcodec_rtl.pim.result_buffer import ResultBuffer
 from actcodec_rtl.pim.shift_add import ShiftAddTree
-from actcodec_rtl.skid import SkidBuffer
 
 
 class PimMacro(Block):
@@ -32,8 +31,8 @@ class PimMacro(Block):
     while ``busy`` is 0. Modes may change from vector to vector.
 
     The next vector is taken while one is computed, and the results of the one before leave:
-    `actcodec.pim.cycles` has the number of cycles. No combinational path leads from one stream to another but from
-    ``weights.valid`` to the beginning of a vector, which no port shows in that cycle.
+    `actcodec.pim.cycles` has the number of cycles. No combinational path leads from one port to another; ``o.ready``
+    and ``weights.valid`` decide within their cycle whether the array moves on.
     """
 
     def __init__(self, params: PimParams) -> None:
@@ -56,11 +55,9 @@ class PimMacro(Block):
         m.submodules.pim_accumulators = accumulators = ShiftAccumulators(p)
         m.submodules.pim_result_buffer = results = ResultBuffer(p)
         m.submodules.pim_tree = tree = ShiftAddTree(p)
-        m.submodules.pim_skid_out = skid = SkidBuffer(results_layout(p))
         connect(m, flipped(self.i), buffer.i)
         connect(m, results.o, tree.i)
-        connect(m, tree.o, skid.i)
-        connect(m, skid.o, flipped(self.o))
+        connect(m, tree.o, flipped(self.o))
 
         m.d.comb += [
             self.weights.ready.eq(driver.idle),
@@ -91,7 +88,7 @@ class PimMacro(Block):
             results.load.eq(completes & results.ready),
             results.sums.eq(accumulators.sums),
             results.mode.eq(control.mode),
-            self.busy.eq(buffer.holds | driver.valid | valid | results.o.valid | tree.o.valid | skid.o.valid),
+            self.busy.eq(buffer.holds | driver.valid | valid | results.o.valid | tree.holds),
         ]
         with m.If(advance):
             m.d.sync += valid.eq(driver.valid)

@@ -24,35 +24,56 @@ class ShiftAddTree(Block):
 
         output_o = Σ_s ±2^s · columns[o·w + s]           s < w; −, for the top slice of signed weights
 
-    Ports: ``i``, stream of segments (`segments_layout`); ``o``, stream of results (`results_layout`).
+    Ports: ``i``, stream of segments (`segments_layout`); ``o``, stream of results (`results_layout`); ``holds``, a
+    segment was taken that has not left.
 
-    Pairs of columns are added in front of a register, pairs of pairs, of fours and of eights behind it; the outputs
-    are those of the level where a weight is whole. The sign is of the first level only. Latency: one cycle.
+    Pairs of columns are added in front of a register, pairs of pairs, of fours and of eights behind it, in front of the
+    output's register; the outputs are those of the level where a weight is whole. The sign is of the first level only.
+    Latency: two cycles.
     """
 
-    LATENCY = 1
+    LATENCY = 2
 
     def __init__(self, params: PimParams) -> None:
         self._params = params
         super().__init__(
-            {"i": In(stream.Signature(segments_layout(params))), "o": Out(stream.Signature(results_layout(params)))}
+            {
+                "i": In(stream.Signature(segments_layout(params))),
+                "o": Out(stream.Signature(results_layout(params))),
+                "holds": Out(1),
+            }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         p = self._params
-        valid, last = Signal(), register(1, "last_register")
-        width = register(unsigned(self.i.payload.mode.weight_bits.shape().width), "width_register")
-        m.d.comb += [self.i.ready.eq(~valid | self.o.ready), self.o.valid.eq(valid), self.o.payload.last.eq(last)]
+        added, complete, moves = Signal(), Signal(), Signal()
+        last = register(1, "last_register")
+        width = register(unsigned(len(self.i.payload.mode.weight_bits)), "width_register")
+        results = register(results_layout(p), "results")
+        m.d.comb += [
+            moves.eq(~complete | self.o.ready),
+            self.i.ready.eq(~added | moves),
+            self.o.valid.eq(complete),
+            self.o.payload.eq(results),
+            self.holds.eq(added | complete),
+        ]
         takes = self.i.valid & self.i.ready
         with m.If(self.i.ready):
-            m.d.sync += valid.eq(self.i.valid)
+            m.d.sync += added.eq(self.i.valid)
         with m.If(takes):
             m.d.sync += [last.eq(self.i.payload.last), width.eq(self.i.payload.mode.weight_bits)]
+        with m.If(moves):
+            m.d.sync += complete.eq(added)
+        # Registers are clocked only for what they are to keep.
+        with m.If(moves & added):
+            m.d.sync += results.last.eq(last)
         for tree in range(p.trees):
             columns = [self.i.payload.columns[tree * SEGMENT + n] for n in range(SEGMENT)]
             pairs = self._pairs(m, tree, columns, takes)
-            m.d.comb += Value.cast(self.o.payload.segments[tree]).eq(self._outputs(m, tree, pairs, width))
+            outputs = self._outputs(m, tree, pairs, width)
+            with m.If(moves & added):
+                m.d.sync += Value.cast(results.segments[tree]).eq(outputs)
         return m
 
     def _pairs(self, m: Module, tree: int, columns: list[Any], takes: Value) -> list[Value]:

@@ -9,7 +9,7 @@ from actcodec.pim.params import PimMode, PimParams
 ARRAY_LATENCY = 2
 """From reading a bit slice to adding its counts up: driver and counters."""
 RESULT_LATENCY = 2
-"""From a segment's leaving the result buffer to its outputs: shift-add tree and skid buffer."""
+"""From a segment's leaving the result buffer to its outputs: the two stages of the shift-add tree."""
 
 
 def vector_cycles(params: PimParams, mode: PimMode, vectors: int) -> int:
