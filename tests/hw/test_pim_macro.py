@@ -7,37 +7,20 @@ import pytest
 from amaranth.hdl import Value
 from amaranth.sim import SimulatorContext
 
-from actcodec.pim.codes import as_integers, code_range
+from actcodec.pim.codes import as_integers
 from actcodec.pim.cycles import completion_cycles, vector_cycles
 from actcodec.pim.params import WIDTHS, PimMode, PimParams
 from actcodec_rtl.pim.counters import ColumnCounters
 from actcodec_rtl.pim.macro import PimMacro
-from support.pim import MODES, TINY, Block, random_block, random_codes, run_macro, run_vectors
+from support.pim import MODES, TINY, Block, all_pairs, random_block, random_codes, run_macro, run_vectors
 from support.streams import Bench, Sink, Source, simulate
-
-
-def all_pairs(params: PimParams, mode: PimMode) -> list[Block]:
-    """Blocks in which every output of some vector is one product: a row at a time has an input, all weights occur.
-
-    Vector (row, x) has x in ``row`` and 0 elsewhere; row r's weights are those of a rotation by r, so that all rows
-    and columns see all weights.
-    """
-    low, high = code_range(mode.weight_bits, mode.weight_signed)
-    codes = np.arange(low, high + 1)
-    outputs = params.outputs(mode.weight_bits)
-    inputs = np.arange(*[bound + n for n, bound in enumerate(code_range(mode.input_bits, mode.input_signed))])
-    rows = np.arange(params.rows)
-    weights = codes[(rows[:, None] + np.arange(outputs)[None, :]) % len(codes)]
-    vectors = np.zeros((params.rows, len(inputs), params.rows), np.int64)
-    vectors[rows, :, rows] = inputs
-    return [Block(mode, weights, vectors.reshape(-1, params.rows))]
 
 
 @pytest.mark.parametrize("bits", [2, 4])
 @pytest.mark.parametrize("signs", list(product((True, False), repeat=2)), ids=str)
 def test_all_pairs_of_narrow_operands(bits: int, signs: tuple[bool, bool]) -> None:
     mode = PimMode(bits, bits, *signs)
-    (block,) = all_pairs(TINY, mode)
+    block = all_pairs(TINY, mode)
     seen = {(int(x), int(w)) for vector in block.vectors for row, x in enumerate(vector) for w in block.weights[row]}
     assert len(seen) == 4**bits
     assert run_macro(TINY, [block]).beats == [block.expected(TINY)]
@@ -88,14 +71,14 @@ def test_weights_wait_for_the_vector_in_the_array_and_hold_the_next_one_off() ->
     dut = PimMacro(TINY)
 
     async def testbench(ctx: SimulatorContext) -> None:
-        rows = Source(dut.weights, before.rows(TINY))
+        rows = Source(dut.weights, before.weight_stream(TINY))
         bench = Bench(ctx, rows)
         await bench.until(lambda: rows.done)
-        words, sink = Source(dut.i, before.words(TINY) + after.words(TINY)), Sink(dut.o)
+        words, sink = Source(dut.i, before.input_stream(TINY) + after.input_stream(TINY)), Sink(dut.o)
         bench = Bench(ctx, words, sink, Source(dut.weights, []))
         await bench.step(mode.input_bits + 2)
         assert ctx.get(dut.busy) and not ctx.get(dut.weights.ready)
-        rows = Source(dut.weights, after.rows(TINY))
+        rows = Source(dut.weights, after.weight_stream(TINY))
         bench = Bench(ctx, words, sink, rows)
         await bench.until(lambda: len(sink.taken) == 2)
         assert sink.taken == before.expected(TINY) + after.expected(TINY)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, product
-from typing import Any
 
 import numpy as np
 from amaranth.sim import SimulatorContext
 from numpy.typing import NDArray
 
-from actcodec.pim.codes import as_integers, code_range, input_words, result_beats, weight_rows
-from actcodec.pim.model import multiply
+from actcodec.pim.codes import code_range
 from actcodec.pim.params import WIDTHS, PimMode, PimParams
 from actcodec_rtl.pim.layouts import mode_layout, results_layout, weights_layout, word_layout
 from actcodec_rtl.pim.macro import PimMacro
+from actcodec_sim.pim.batch import Batch, mode_fields
 from support.streams import Bench, Sink, Source, pack_fields, simulate
 
 TINY = PimParams(rows=16, columns=16)
@@ -24,13 +23,7 @@ MODES = [PimMode(*mode) for mode in product(WIDTHS, WIDTHS, (True, False), (True
 
 def mode_bits(mode: PimMode) -> int:
     """The mode as a port has it."""
-    return pack_fields(
-        mode_layout(),
-        weight_bits=WIDTHS.index(mode.weight_bits),
-        input_bits=WIDTHS.index(mode.input_bits),
-        weight_signed=int(mode.weight_signed),
-        input_signed=int(mode.input_signed),
-    )
+    return pack_fields(mode_layout(), **mode_fields(mode))
 
 
 def random_codes(rng: np.random.Generator, bits: int, signed: bool, shape: tuple[int, ...]) -> NDArray[np.int64]:
@@ -41,35 +34,43 @@ def random_codes(rng: np.random.Generator, bits: int, signed: bool, shape: tuple
     return np.where(rng.random(shape) < 0.2, extreme, codes)
 
 
-@dataclass
-class Block:
-    """Vectors (N, inputs) of one mode on one matrix of weights (inputs, outputs)."""
-
-    mode: PimMode
-    weights: NDArray[Any]
-    vectors: NDArray[Any]
+class Block(Batch):
+    """A batch with the payloads of the macro's streams, as Amaranth's simulator takes and gives them."""
 
     def expected(self, params: PimParams) -> list[int]:
         """The result stream of the golden model, ``last`` in the last beat of every vector."""
-        outputs = multiply(params, self.mode, self.weights, self.vectors)
-        beats = result_beats(params, self.mode.weight_bits, outputs)
         last = pack_fields(results_layout(params), last=1)
+        beats = self.beats(params)
         return [beat | (last if n % params.beats == params.beats - 1 else 0) for n, beat in enumerate(beats)]
 
-    def words(self, params: PimParams) -> list[int]:
-        """The words of the input stream; ``mode`` with the first one of a vector only."""
+    def input_stream(self, params: PimParams) -> list[int]:
+        """The words of all vectors; ``mode`` with the first one of each only."""
         layout = word_layout(params)
-        words = [as_integers(vector) for vector in input_words(params, self.mode, self.vectors)]
         return [
             pack_fields(layout, data=word, mode=mode_bits(self.mode) if n == 0 else (1 << mode_layout().size) - 1)
-            for vector in words
+            for vector in self.words(params)
             for n, word in enumerate(vector)
         ]
 
-    def rows(self, params: PimParams) -> list[int]:
-        """The rows of the weight stream."""
-        cells = as_integers(weight_rows(params, self.mode, self.weights))
-        return [pack_fields(weights_layout(params), row=n, data=row) for n, row in enumerate(cells)]
+    def weight_stream(self, params: PimParams) -> list[int]:
+        """All rows of cells."""
+        return [pack_fields(weights_layout(params), row=n, data=row) for n, row in enumerate(self.rows(params))]
+
+
+def all_pairs(params: PimParams, mode: PimMode, rows: int | None = None) -> Block:
+    """Every weight code times every input code, as outputs of one product each.
+
+    A vector has an input in one of ``rows`` rows (None: all) and 0 elsewhere; the rows' weights go through all codes.
+    """
+    low, high = code_range(mode.weight_bits, mode.weight_signed)
+    codes = np.arange(low, high + 1)
+    outputs, rows = params.outputs(mode.weight_bits), rows or params.rows
+    low, high = code_range(mode.input_bits, mode.input_signed)
+    inputs, row = np.arange(low, high + 1), np.arange(rows)
+    weights = codes[(row[:, None] * outputs + np.arange(outputs)) % len(codes)]
+    vectors = np.zeros((rows, len(inputs), rows), np.int64)
+    vectors[row, :, row] = inputs
+    return Block(mode, weights, vectors.reshape(-1, rows))
 
 
 def random_block(rng: np.random.Generator, params: PimParams, mode: PimMode, vectors: int) -> Block:
@@ -96,11 +97,11 @@ def run_macro(
 
     async def testbench(ctx: SimulatorContext) -> None:
         for number, block in enumerate(blocks):
-            rows = Source(dut.weights, block.rows(params), stalls[0], seed=number)
+            rows = Source(dut.weights, block.weight_stream(params), stalls[0], seed=number)
             idle = Source(dut.i, [])
             bench = Bench(ctx, rows, idle)
             await bench.until(lambda rows=rows: rows.done)
-            words = Source(dut.i, block.words(params), stalls[0], seed=number)
+            words = Source(dut.i, block.input_stream(params), stalls[0], seed=number)
             sink = Sink(dut.o, stalls[1], seed=number)
             bench = Bench(ctx, Source(dut.weights, []), words, sink)
             expected = len(block.vectors) * params.beats
@@ -121,10 +122,10 @@ def run_vectors(params: PimParams, blocks: Sequence[Block]) -> Run:
     found = Run()
 
     async def testbench(ctx: SimulatorContext) -> None:
-        rows = Source(dut.weights, blocks[0].rows(params))
+        rows = Source(dut.weights, blocks[0].weight_stream(params))
         bench = Bench(ctx, rows)
         await bench.until(lambda: rows.done)
-        words = Source(dut.i, [word for block in blocks for word in block.words(params)])
+        words = Source(dut.i, [word for block in blocks for word in block.input_stream(params)])
         sink = Sink(dut.o)
         bench = Bench(ctx, Source(dut.weights, []), words, sink)
         ends = list(accumulate(len(block.vectors) * params.beats for block in blocks))

@@ -14,16 +14,17 @@ from actcodec_rtl.generate import FILE_LIST, PORTS_FILE, STAMP, WAIVERS, resourc
 from actcodec_rtl.pim.macro import PimMacro
 
 TOP = "actcodec_pim"
-# Besides the package itself: what exports it, and the blocks that it uses.
+# Besides the package itself: what exports it, and where its widths are from.
 _SHARED = ("generate.py", "tidy.py", "ports.py", "component.py", f"verilog/{WAIVERS}")
+_WIDTHS = ("pim/params.py", "pim/codes.py", "tables/records.py")
 
 
 def generator_digest(params: PimParams) -> str:
     """SHA-256 of everything that decides the generated files: version, parameters and the generator's own source."""
     digest = hashlib.sha256(f"{__version__} {params.model_dump_json()}".encode())
-    rtl, golden = (Path(str(resources.files(package))) for package in ("actcodec_rtl", "actcodec.pim"))
-    own = [*sorted((rtl / "pim").glob("*.py")), *sorted(golden.glob("*.py"))]
-    for path in (*own, *(rtl / name for name in _SHARED)):
+    rtl, software = (Path(str(resources.files(package))) for package in ("actcodec_rtl", "actcodec"))
+    shared = [*(rtl / name for name in _SHARED), *(software / name for name in _WIDTHS)]
+    for path in (*sorted((rtl / "pim").glob("*.py")), *shared):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

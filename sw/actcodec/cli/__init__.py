@@ -7,7 +7,7 @@ import sys
 import typer
 
 from actcodec import __version__
-from actcodec.cli import accelerator, baseline, codecs, coding, comparing, demo, hardware, learning, memory, sweep
+from actcodec.cli import accelerator, baseline, codecs, coding, comparing, demo, hardware, learning, memory, pim, sweep
 from actcodec.errors import ActcodecError
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ def _options(
     """Activation compression for CNN accelerators: learn, export, golden model, RTL, co-simulation, traffic."""
 
 
-for module in (learning, sweep, coding, baseline, codecs, hardware, accelerator, memory, comparing, demo):
+for module in (learning, sweep, coding, baseline, codecs, hardware, pim, accelerator, memory, comparing, demo):
     module.register(app)
 
 

@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from actcodec.errors import ActcodecError
 from actcodec.networks import Network
-from actcodec.pim.codes import Codes, slices
+from actcodec.pim.codes import Codes, code_range, slices
 from actcodec.pim.layer import convolution, patches
 from actcodec.pim.params import PimMode, PimParams, Width
+
+STEPS = 64
+"""Steps that are tried for a tensor."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,9 @@ def quantized_convolution(
 ) -> QuantizedConvolution:
     """The convolution ``layer`` of a network on images (N, H, W, 3): signed weights, unsigned inputs.
 
-        input code  = round(x · (2^b − 1) / max x)                          x ≥ 0: what comes from a ReLU
-        weight code = round(w · (2^(b−1) − 1) / max |w|)
+        code = clip(round(v / step), lowest code, highest code)
 
+    with the step, of all weights or of all inputs, that has the least squared error (`best_step`).
     Raises ActcodecError where the network has no such convolution, or its inputs are negative.
     """
     module = dict(network.model.named_modules()).get(layer)
@@ -89,18 +92,29 @@ def quantized_convolution(
     low, high = float(x.min()), float(x.max())
     if low < 0 or high <= 0:
         raise ActcodecError(layer, f"has inputs {low}…{high}, which are not those behind a ReLU")
-    largest = float(module.weight.abs().max())
-    codes = torch.round(x.double() * (((1 << input_bits) - 1) / high))
-    weights = torch.round(module.weight.double() * (((1 << (weight_bits - 1)) - 1) / largest))
+    mode = PimMode(weight_bits, input_bits, weight_signed=True, input_signed=False)
     return QuantizedConvolution(
         layer,
-        PimMode(weight_bits, input_bits, weight_signed=True, input_signed=False),
-        np.ascontiguousarray(codes.numpy()).astype(np.int64),
-        np.ascontiguousarray(weights.numpy()).astype(np.int64),
+        mode,
+        _codes(x, mode.input_bits, mode.input_signed),
+        _codes(module.weight, mode.weight_bits, mode.weight_signed),
         stride,
         padding,
         module.groups,
     )
+
+
+def best_step(values: NDArray[np.float64], bits: int, signed: bool) -> float:
+    """The step with the least squared error of rounded and clipped values, of `STEPS` up to the one that clips none."""
+    low, high = code_range(bits, signed)
+    steps = float(np.abs(values).max()) / high * np.arange(1, STEPS + 1) / STEPS
+    errors = [np.square(np.clip(np.rint(values / step), low, high) * step - values).sum() for step in steps]
+    return float(steps[int(np.argmin(errors))])
+
+
+def _codes(values: Tensor, bits: int, signed: bool) -> Codes:
+    real = np.ascontiguousarray(values.double().numpy())
+    return np.clip(np.rint(real / best_step(real, bits, signed)), *code_range(bits, signed)).astype(np.int64)
 
 
 def _one(name: str, layer: str, value: Any) -> int:
