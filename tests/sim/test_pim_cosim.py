@@ -80,6 +80,7 @@ def test_an_undefined_cell_is_found(tmp_path: Path) -> None:
         cosimulate_pim(
             TINY, [_HalfWritten(block.mode, block.weights, block.vectors)], "icarus", CACHE, tmp_path / "job"
         )
+    assert "non-0/1 values" in (tmp_path / "job" / "simulation.log").read_text()
 
 
 @pytest.mark.parametrize(("weight_bits", "input_bits"), list(product((2, 8), (2, 8))))

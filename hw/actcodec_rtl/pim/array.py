@@ -8,9 +8,12 @@ from amaranth.lib.wiring import In, Out
 from actcodec.pim.params import PimParams
 from actcodec.tables.records import bits_for
 from actcodec_rtl.component import Block
-from actcodec_rtl.pim.cells import PimCells
+from actcodec_rtl.pim.boundary import add_replaceable
+from actcodec_rtl.pim.cells import CELLS_MODULE, PimCells
 from actcodec_rtl.pim.counters import ColumnCounters
 from actcodec_rtl.pim.layouts import counts_layout
+
+ARRAY_MODULE = "actcodec_pim_array"
 
 
 class PimArray(Block):
@@ -40,8 +43,9 @@ class PimArray(Block):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.cells = cells = PimCells(self._params)
-        m.submodules.counters = counters = ColumnCounters(self._params)
+        cells = PimCells(self._params)
+        add_replaceable(m, platform, "cells", CELLS_MODULE, cells)
+        m.submodules.pim_counters = counters = ColumnCounters(self._params)
         m.d.comb += [
             cells.write_en.eq(self.write_en),
             cells.write_row.eq(self.write_row),

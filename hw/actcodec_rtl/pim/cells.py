@@ -10,6 +10,8 @@ from actcodec.pim.params import PimParams
 from actcodec.tables.records import bits_for
 from actcodec_rtl.component import Block, register
 
+CELLS_MODULE = "actcodec_pim_cells"
+
 
 class PimCells(Block):
     """rows × columns cells of one bit, each with the AND of its bit and its row's input bit:

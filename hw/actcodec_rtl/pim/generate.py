@@ -11,11 +11,13 @@ from actcodec import __version__
 from actcodec.files import atomic_directory, read_json
 from actcodec.pim.params import PimParams
 from actcodec_rtl.generate import FILE_LIST, PORTS_FILE, STAMP, WAIVERS, resource, verilog_modules
+from actcodec_rtl.pim.array import ARRAY_MODULE, PimArray
+from actcodec_rtl.pim.cells import CELLS_MODULE, PimCells
 from actcodec_rtl.pim.macro import PimMacro
 
 TOP = "actcodec_pim"
 # Besides the package itself: what exports it, and where its widths are from.
-_SHARED = ("generate.py", "tidy.py", "ports.py", "component.py", f"verilog/{WAIVERS}")
+_SHARED = ("generate.py", "tidy.py", "ports.py", "component.py", "memory.py", f"verilog/{WAIVERS}")
 _WIDTHS = ("pim/params.py", "pim/codes.py", "tables/records.py")
 
 
@@ -32,7 +34,8 @@ def generator_digest(params: PimParams) -> str:
 def generate_pim(params: PimParams, directory: Path) -> bool:
     """Write the RTL of ``params`` into ``directory``, all or nothing; False where it is there already.
 
-    Files: one ``.sv`` a module (top ``actcodec_pim``), ``ports.json`` (ports with the layout of their payloads),
+    Files: one ``.sv`` a module (top ``actcodec_pim``; ``actcodec_pim_array`` and in it ``actcodec_pim_cells`` are those
+    to replace), ``ports.json`` (ports with the layout of their payloads),
     ``files.f`` (file list), ``waivers.vlt`` (Verilator), ``generated.json`` (parameters).
     Raises ActcodecError where the directory cannot be written.
     """
@@ -41,6 +44,8 @@ def generate_pim(params: PimParams, directory: Path) -> bool:
     if stamp.is_file() and read_json(stamp).get("digest") == digest:
         return False
     modules, ports = verilog_modules(PimMacro(params), TOP)
+    for name, block in ((ARRAY_MODULE, PimArray(params)), (CELLS_MODULE, PimCells(params))):
+        modules |= verilog_modules(block, name)[0]
     with atomic_directory(directory) as temporary:
         for name, text in modules.items():
             (temporary / f"{name}.sv").write_text(text)

@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from actcodec.pim.params import PimParams
 from actcodec_rtl.component import Block, register
 from actcodec_rtl.pim.accumulators import ShiftAccumulators
-from actcodec_rtl.pim.array import PimArray
+from actcodec_rtl.pim.array import ARRAY_MODULE, PimArray
+from actcodec_rtl.pim.boundary import add_replaceable
 from actcodec_rtl.pim.input_buffer import InputBuffer
 from actcodec_rtl.pim.input_driver import InputDriver
 from actcodec_rtl.pim.layouts import results_layout, slice_control_layout, weights_layout, word_layout
@@ -51,7 +52,8 @@ class PimMacro(Block):
         p = self._params
         m.submodules.pim_input_buffer = buffer = InputBuffer(p)
         m.submodules.pim_input_driver = driver = InputDriver(p)
-        m.submodules.pim_array = array = PimArray(p)
+        array = PimArray(p)
+        add_replaceable(m, platform, "pim_array", ARRAY_MODULE, array)
         m.submodules.pim_accumulators = accumulators = ShiftAccumulators(p)
         m.submodules.pim_result_buffer = results = ResultBuffer(p)
         m.submodules.pim_tree = tree = ShiftAddTree(p)

@@ -19,7 +19,7 @@ from actcodec_sim.pim.batch import mode_fields
 from actcodec_sim.pim.constants import GateEnergy
 from actcodec_sim.pim.gates import FUNCTIONS, LANES, GateSimulator, Words, lanes, unpacked
 
-ARRAY_BLOCKS = ("pim_array.cells", "pim_array.counters", "pim_accumulators", "pim_tree")
+ARRAY_BLOCKS = ("pim_array.cells", "pim_array.pim_counters", "pim_accumulators", "pim_tree")
 """Cells, counters, shift accumulators and shift-add tree: what the published figures are of."""
 PERIPHERALS = ("pim_input_buffer", "pim_input_driver", "pim_result_buffer", "control")
 """Everything else; ``control`` is the top's own logic and the nets of its ports."""
@@ -47,28 +47,33 @@ class Switching:
     write: dict[str, BlockEnergy]
 
 
+def net_energies(gates: GateSimulator, constants: GateEnergy) -> NDArray[np.float64]:
+    """Energy in fJ of a change of every net: that of the input pins that it drives."""
+    energies = np.zeros(len(gates.values))
+    for kind, pins in gates.cells.values():
+        for pin, net in pins.items():
+            if pin in FUNCTIONS.get(kind, ("DE", None))[0]:
+                energies[net] += constants.change_fj(_capacitance(kind, pin, constants))
+    return energies
+
+
+def _capacitance(kind: str, pin: str, constants: GateEnergy) -> float:
+    if kind not in FUNCTIONS:
+        return (constants.flip_flop_pin if pin == "D" else constants.pin).value
+    return (constants.wide_pin if kind in ("$_XOR_", "$_XNOR_") or pin == "S" else constants.pin).value
+
+
 class SwitchingMeter:
     """A macro's gates with the capacitance of every net and the block that drives it."""
 
     def __init__(self, params: PimParams, netlist: Mapping[str, Any], constants: GateEnergy) -> None:
         self._params, self._constants = params, constants
         self._gates = gates = GateSimulator(netlist)
-        nets = len(gates.values)
-        self._change = np.zeros(nets)
-        self._block = np.full(nets, BLOCKS.index("control"))
+        self._change = net_energies(gates, constants)
+        self._block = np.full(len(gates.values), BLOCKS.index("control"))
         self._flip_flop_block = np.array([BLOCKS.index(block_of(name)) for name in gates.flip_flops])
-        for name, (kind, pins) in gates.cells.items():
-            for pin, net in pins.items():
-                if pin in ("Q", "Y"):
-                    self._block[net] = BLOCKS.index(block_of(name))
-                elif pin != "C":
-                    self._change[net] += constants.change_fj(self._capacitance(kind, pin))
-
-    def _capacitance(self, kind: str, pin: str) -> float:
-        constants = self._constants
-        if kind not in FUNCTIONS:
-            return (constants.flip_flop_pin if pin == "D" else constants.pin).value
-        return (constants.wide_pin if kind in ("$_XOR_", "$_XNOR_") or pin == "S" else constants.pin).value
+        for name, (_, pins) in gates.cells.items():
+            self._block[pins["Y"] if "Y" in pins else pins["Q"]] = BLOCKS.index(block_of(name))
 
     def run(self, mode: PimMode, weights: NDArray[Any], vectors: NDArray[Any]) -> Switching:
         """Weights (64, inputs, outputs), then vectors (64, N, inputs) without a pause, a lane each.
