@@ -19,7 +19,7 @@ def add_replaceable(m: Module, platform: object, name: str, module: str, block: 
     """
     if isinstance(platform, VerilogExport):
         # Amaranth warns of blocks that were never elaborated.
-        Fragment.get(block, platform)
+        Fragment.get(block, platform)  # type: ignore[no-untyped-call]  # the stubs leave its types out
         ports: dict[str, Any] = {f"{'i' if port.is_input else 'o'}_{port.name}": port.value for port in ports_of(block)}
         m.submodules[name] = Instance(module, i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
     else:
