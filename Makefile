@@ -20,6 +20,9 @@ IMAGE ?= 0
 PLAN ?= $(BUILD)/$(MODEL)/plan
 TABLES ?= $(BUILD)/$(MODEL)/tables
 SITE ?= conv1
+# The process-in-memory macro (configs/pim), and the convolution whose codes it works on.
+ARRAY ?= default
+LAYER ?= layer2.1.conv1
 # Test processes beside each other.
 JOBS ?= 2
 # Tables know their codec; one that is asked for has to take them.
@@ -43,7 +46,7 @@ SYNTH_STAMP = $(VENV)/.ready-synth-$(HASH)
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 	@echo
-	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) SITE=$(SITE) WAVES=1 DATA=folder CODECS=file ACCELERATOR=name"
+	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) SITE=$(SITE) ARRAY=$(ARRAY) LAYER=$(LAYER) WAVES=1 DATA=folder CODECS=file ACCELERATOR=name"
 
 .PHONY: setup
 setup: $(STAMP)  ## make the Python environment (implied by every other target)
@@ -80,6 +83,7 @@ lint: setup docs  ## ruff, mypy --strict, the API reference, Verilator --lint-on
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@for config in configs/codec/*.toml; do $(RUN) rtl --lint --codec $$config --out $(BUILD)/rtl/$$(basename $$config .toml) || exit 1; done
+	@for array in configs/pim/*.toml; do $(RUN) pim rtl --lint --array $$array --out $(BUILD)/rtl/pim/$$(basename $$array .toml) || exit 1; done
 
 .PHONY: learn
 learn: setup  ## learn a plan for MODEL at TARGET bits a value by METHOD (configs/learn)
@@ -101,6 +105,11 @@ vectors: setup  ## a frame of SITE of MODEL's tables for a testbench of your own
 synth: $(SYNTH_STAMP)  ## gate equivalents by block, ECP5 and iCE40 figures of CONFIG: build/synth/CONFIG (minutes)
 	$(RUN) rtl --codec $(CONFIG) --out $(BUILD)/rtl/$(CONFIG)
 	$(BIN)/python benchmarks/synth.py --verilog $(BUILD)/rtl/$(CONFIG)/files.f --top actcodec_codec --name $(CONFIG) --out $(BUILD)/synth/$(CONFIG)
+
+.PHONY: pim
+pim: $(SYNTH_STAMP)  ## process-in-memory macro of ARRAY: Verilog, energy per MAC on LAYER of MODEL: build/pim.json (minutes)
+	$(RUN) pim rtl --array $(ARRAY) --out $(BUILD)/rtl/pim/$(ARRAY)
+	$(RUN) pim energy --array $(ARRAY) --model $(MODEL) --layer $(LAYER) --cache $(BUILD)/cache --out $(BUILD)/pim.json $(DATA_OPTION)
 
 .PHONY: formal
 formal: setup  ## prove packer, unpacker, skid buffer and code placing under all stalls, and catch their mutants (minutes)

@@ -515,6 +515,52 @@ def imagenet_cost() -> str:
     return _markdown(f"{header}|learning, h|training, h|evaluation, h", rows)
 
 
+def pim_cosim() -> str:
+    """Convolutions through the macro's Verilog: what was equal, cycles with and without stalls."""
+    rows = []
+    for run in _load("pim")["cosim"]:
+        batches = run["batches"]
+        exact = sum(batch["cycles"] == batch["cycles_formula"] for batch in batches)
+        rows.append(
+            [
+                f"`{run['layer']}`, {run['mode']}",
+                run["simulator"],
+                f"{run['golden_sums']:,}",
+                f"{run['sums']:,} of {run['positions']}",
+                str(len(batches)),
+                f"{sum(batch['cycles'] for batch in batches):,}",
+                f"{exact} of {len(batches)}",
+                f"{run['stalled_cycles']:,}",
+            ]
+        )
+    header = (
+        "convolution|simulator|sums of the golden model, all equal|sums of the RTL, all equal, of positions|tiles|"
+        "cycles|cycles = formula|cycles with stalls"
+    )
+    return _markdown(header, rows)
+
+
+def pim_energy(operands: str) -> str:
+    """Energy per MAC of the macro by block and width, beside the published one."""
+    rows = _load("pim")["energy"][operands]
+
+    def line(name: str, values: list[float]) -> list[str]:
+        return [name, *(f"{value:,.2f}" for value in values)]
+
+    found = [line(f"`{name}`", [sum(row["blocks"][name].values()) for row in rows]) for name in rows[0]["blocks"]]
+    found += [
+        line("**cells, counters, accumulators, tree**", [row["array_fj"] for row in rows]),
+        line("**the whole macro**", [row["total_fj"] for row in rows]),
+        line("published, without peripherals", [row["published_fj"] for row in rows]),
+        ["array ÷ published", *(f"{row['array_fj'] / row['published_fj']:.1f}" for row in rows)],
+        ["bits of the inputs that are 1", *(f"{row['input_ones']:.0%}" for row in rows)],
+        ["of the weights", *(f"{row['weight_ones']:.0%}" for row in rows)],
+        line("writing a weight bit, fJ", [row["write_fj_per_weight_bit"] for row in rows]),
+    ]
+    widths = "|".join(f"{row['input_bits']} bits" for row in rows)
+    return _markdown(f"fJ/MAC|{widths}", found)
+
+
 def _synth_splits() -> dict[str, Callable[[], str]]:
     return {
         f"synth_blocks:{path.parent.name}": functools.partial(synth_blocks, path.parent.name)
@@ -534,6 +580,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "throughput": throughput,
     "density": density,
     "density_widths": density_widths,
+    "pim_cosim": pim_cosim,
+    "pim_energy": functools.partial(pim_energy, "layer_operands"),
+    "pim_energy_uniform": functools.partial(pim_energy, "uniform_operands"),
     "synth_gates": synth_gates,
     "synth_fpga": synth_fpga,
     "synth_arrays": synth_arrays,
@@ -553,6 +602,7 @@ DOCUMENTS = (
     ROOT / "docs" / "imagenet.md",
     ROOT / "docs" / "results.md",
     ROOT / "docs" / "rtl.md",
+    ROOT / "docs" / "pim.md",
     ROOT / "docs" / "synth.md",
     ROOT / "docs" / "formal.md",
     ROOT / "docs" / "cosim.md",

@@ -66,7 +66,8 @@ def _yosys_verilog(rtlil_text: str) -> str:
     return result.stdout
 
 
-def _resource(name: str) -> bytes:
+def resource(name: str) -> bytes:
+    """A file of the package's own Verilog."""
     return (resources.files("actcodec_rtl") / "verilog" / name).read_bytes()
 
 
@@ -76,8 +77,8 @@ def generator_digest(params: CodecParams) -> str:
     for package in ("actcodec_rtl", "actcodec.tables"):
         root = Path(str(resources.files(package)))
         for path in sorted(root.rglob("*")):
-            # What measures and proves the RTL does not decide it.
-            if path.suffix in (".py", ".v", ".vlt") and path.parent.name not in ("synth", "formal"):
+            # What measures and proves the RTL does not decide it, and what is no part of the codec.
+            if path.suffix in (".py", ".v", ".vlt") and path.parent.name not in ("synth", "formal", "pim"):
                 digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -104,7 +105,7 @@ def generate(params: CodecParams, directory: Path) -> bool:
         for name, text in modules.items():
             (temporary / f"{name}.sv").write_text(text)
         for name in (f"{RAM_MODULE}.v", WAIVERS):
-            (temporary / name).write_bytes(_resource(name))
+            (temporary / name).write_bytes(resource(name))
         sources = [f"{RAM_MODULE}.v", *(f"{name}.sv" for name in modules)]
         (temporary / FILE_LIST).write_text("".join(f"{name}\n" for name in sources))
         (temporary / CORE_FILE).write_text(fusesoc_core(sources, WAIVERS, TOP))

@@ -15,6 +15,7 @@ from e2e.conftest import Cli
 VERBS = (
     *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
     *("rtl", "vectors", "cosim", "coverage", "graph", "measure", "traffic", "report", "compare", "dram", "demo"),
+    *("pim rtl", "pim cosim", "pim energy"),
 )
 
 
@@ -30,7 +31,7 @@ def _refused(result: object, *words: str) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_every_verb_has_an_example(cli: Cli, verb: str) -> None:
-    result = cli(verb, "--help")
+    result = cli(*verb.split(), "--help")
     assert result.returncode == 0
     assert f"actcodec {verb}" in result.stdout and "Example" in result.stdout
 

@@ -10,9 +10,12 @@ MODULES = [
     "actcodec.tables",
     "actcodec.golden",
     "actcodec.graph",
+    "actcodec.pim",
     "actcodec_rtl",
     "actcodec_sim",
+    "actcodec_rtl.pim.macro",
     "actcodec_sim.accelerator",
+    "actcodec_sim.pim.energy",
     "actcodec_sim.traffic",
 ]
 

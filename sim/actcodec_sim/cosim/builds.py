@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -29,10 +29,13 @@ def kept_build(
         return rtl, build(simulator, rtl, cache, waves, ports_file=ports_file)
 
 
+def _locked(params: CodecParams, cache: Path) -> AbstractContextManager[Path]:
+    return locked(f"rtl-{params.lanes}x{params.rows}-{params.word_bits}-{generator_digest(params)[:16]}", cache)
+
+
 @contextmanager
-def _locked(params: CodecParams, cache: Path) -> Iterator[Path]:
-    """Where the RTL is kept: named by what decides it, for builds side by side share the cache; no one else writes."""
-    rtl = cache / f"rtl-{params.lanes}x{params.rows}-{params.word_bits}-{generator_digest(params)[:16]}"
+def locked(name: str, cache: Path) -> Iterator[Path]:
+    """Where RTL is kept: ``name`` says what decides it, for builds side by side share the cache; no one else writes."""
     cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f"{rtl.name}.lock"):
-        yield rtl
+    with FileLock(cache / f"{name}.lock"):
+        yield cache / name

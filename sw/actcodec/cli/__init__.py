@@ -18,6 +18,7 @@ from actcodec.cli import (
     hardware,
     learning,
     memory,
+    pim,
     sweep,
 )
 from actcodec.errors import ActcodecError
@@ -45,7 +46,9 @@ def _options(
     """Activation compression for CNN accelerators: learn, export, golden model, RTL, co-simulation, traffic."""
 
 
-for module in (learning, density, sweep, coding, baseline, codecs, hardware, accelerator, memory, comparing, demo):
+for module in (
+    *(learning, density, sweep, coding, baseline, codecs, hardware, pim, accelerator, memory, comparing, demo),
+):
     module.register(app)
 
 

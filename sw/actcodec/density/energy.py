@@ -2,11 +2,10 @@
 
     analytic   E = Σ_l N_mem·E_mem|k + N_MAC·E_MAC|k       E_mem|k = 2.5·k pJ,  E_MAC|k = 3.1·k/32 + 0.1 pJ
                N_mem = N²·I + p²·I·O,   N_MAC = M²·I·p²·O    (N, M input and output side, I, O channels, p kernel)
-    PIM        E = Σ_l N_MAC·e(k),  k rounded up to 2, 4, 8 or 16; peripherals are not counted
+    PIM        E = Σ_l N_MAC·e(k),  k rounded up to 2, 4, 8 or 16, e of `actcodec.pim.energy`
 
 Source: arXiv 2101.04354 (DATE 2021), 45 nm. It says itself that the analytic model overstates the saving several times
-against the platform. Every number carries its standing: ``published`` as given there; ``checked``, published totals
-follow from it; ``recalled``, quoted from memory, no total was found that it could be checked against.
+against the platform, whose peripherals it does not count. The constants here are as published there.
 
 Needs no torch.
 """
@@ -15,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from actcodec.errors import ActcodecError
+from actcodec.pim.energy import Source, energy_per_mac_fj
+from actcodec.pim.params import WIDTHS
 
 BASELINE_BITS = 16
 """Every saving is against all layers at this width."""
@@ -25,24 +25,15 @@ BASELINE_BITS = 16
 
 @dataclass(frozen=True)
 class Constant:
-    """A number of the publication and how well it is known."""
+    """A number of the publication."""
 
     value: float
     unit: str
-    standing: Literal["published", "checked", "recalled"]
 
 
-MEMORY_PER_BIT = Constant(2.5, "pJ/bit", "published")
-MAC_PER_BIT = Constant(3.1 / 32, "pJ/bit", "published")
-MAC_OFFSET = Constant(0.1, "pJ", "published")
-PIM_MAC = {
-    2: Constant(2.942, "fJ", "recalled"),
-    4: Constant(16.968, "fJ", "recalled"),
-    8: Constant(66.714, "fJ", "recalled"),
-    16: Constant(276.676, "fJ", "checked"),
-}
-"""Energy of one MAC on the PIM array by operand width."""
-PIM_WIDTHS = tuple(PIM_MAC)
+MEMORY_PER_BIT = Constant(2.5, "pJ/bit")
+MAC_PER_BIT = Constant(3.1 / 32, "pJ/bit")
+MAC_OFFSET = Constant(0.1, "pJ")
 
 
 @dataclass(frozen=True)
@@ -76,9 +67,9 @@ class LayerShape:
         memory = self.accesses * MEMORY_PER_BIT.value * bits
         return 1e-6 * (memory + self.macs * (MAC_PER_BIT.value * bits + MAC_OFFSET.value))
 
-    def pim(self, bits: int) -> float:
+    def pim(self, bits: int, source: Source = "published") -> float:
         """Energy in µJ of the MACs on the PIM array, ``bits`` rounded up to one of its widths."""
-        return 1e-9 * self.macs * PIM_MAC[pim_width(bits)].value
+        return 1e-9 * self.macs * energy_per_mac_fj(pim_width(bits), source)
 
 
 @dataclass(frozen=True)
@@ -102,10 +93,10 @@ class NetworkEnergy:
 
 def pim_width(bits: int) -> int:
     """Return the least operand width of the PIM array that holds ``bits``; ActcodecError outside 1…16."""
-    for width in PIM_WIDTHS:
+    for width in WIDTHS:
         if 1 <= bits <= width:
             return width
-    raise ActcodecError("width", f"{bits} bits fit no operand of the PIM array ({', '.join(map(str, PIM_WIDTHS))})")
+    raise ActcodecError("width", f"{bits} bits fit no operand of the PIM array ({', '.join(map(str, WIDTHS))})")
 
 
 def network_energy(shapes: Sequence[LayerShape], widths: Sequence[int]) -> NetworkEnergy:

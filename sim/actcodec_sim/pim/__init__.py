@@ -1,0 +1,1 @@
+"""The process-in-memory macro's RTL in simulators, and its switching energy."""
