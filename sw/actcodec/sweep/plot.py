@@ -33,7 +33,7 @@ def draw(results: Sequence[dict[str, Any]], float_accuracy: float, path: Path) -
             if result.get("panel") == panel and FAILURE not in result:
                 lines[result["method"].split("+")[0]].append((result["bpv_stream"], 100 * result["accuracy"]))
         for method, dots in sorted(lines.items()):
-            number, ours = methods.index(method), method in ("p1", "p1q", "p1q-mixed")
+            number, ours = methods.index(method), method in ("p1", "p1q", "p1q-mixed", "p3")
             axis.plot(
                 *zip(*sorted(dots), strict=True),
                 marker=_MARKERS[number % len(_MARKERS)],
