@@ -219,7 +219,8 @@ def test_a_search_meets_its_target_and_lowers_the_divergence(kind: WidthModel) -
     content = json.loads(log)
     assert content["divergence"]["whole"] < content["divergence"]["before"]
     first, last = content["trajectory"][0], content["trajectory"][-1]
-    assert first["bits"] == pytest.approx(1.6, abs=0.05) and last["bits"] == pytest.approx(1.6, abs=0.01)
+    # A window starts as a mixture, with bits of its own.
+    assert first["bits"] == pytest.approx(1.6, abs=0.1) and last["bits"] == pytest.approx(1.6, abs=0.01)
     assert [len(w) for w in first["widths"]] == [len(n) for n in content["sizes"]]
     assert len(content["sites"]) == len(content["sizes"]) and first["widths"] != last["widths"]
     widths = np.concatenate([site.arrays.width for site in plan.sites])
