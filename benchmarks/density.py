@@ -9,7 +9,6 @@ folders with weights, logs and states are in build/density. Every run has the sa
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 
 from actcodec.density.recipe import load_density_recipe
 from actcodec.density.train import RESULT, train_density
-from actcodec.files import read_json, write_json, write_text
+from actcodec.files import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results" / "density.json"
 BUILD = Path("build") / "density"
@@ -44,7 +43,6 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     build: Path = arguments.build
-    write_text(build / "pid", f"{os.getpid()}\n")
     for name in arguments.runs.split(","):
         out = build / name
         if not (out / RESULT).exists():

@@ -179,7 +179,7 @@ def test_steering_keeps_to_its_schedule_and_takes_the_common_part_of_the_gradien
     layers = [layer_of(kind, 3.0, seed) for seed in range(2)]
     values = sum(20 * layer.positions for layer in layers)
     steering = BitSearch(
-        ["a", "b"], layers, [10.0, 10.0], 0, values, 2.0, rate=0.05, steps=10, reach=0.5, slide_every=2, coldest=0.5
+        layers, [10.0, 10.0], 0, values, 2.0, rate=0.05, steps=10, reach=0.5, slide_every=2, coldest=0.5
     )
     start = steering.trajectory[0]["bits"]
     for step in range(1, 11):
@@ -275,6 +275,9 @@ def test_a_killed_search_ends_in_the_same_bytes(
 def test_recipes_that_cannot_be_searched_are_refused() -> None:
     with pytest.raises(ValueError, match="search_epochs needs"):
         LearnRecipe(allocation="greedy", search_epochs=1)
+    # Water-filling makes no groups whose width could be searched.
+    with pytest.raises(ValueError, match="search_epochs needs"):
+        LearnRecipe(allocation="waterfill", search_epochs=1)
     with pytest.raises(ValueError, match="nothing to minimise"):
         LearnRecipe(search_epochs=1, distillation=0)
 

@@ -46,9 +46,8 @@ def _options(
     """Activation compression for CNN accelerators: learn, export, golden model, RTL, co-simulation, traffic."""
 
 
-for module in (
-    *(learning, density, sweep, coding, baseline, codecs, hardware, pim, accelerator, memory, comparing, demo),
-):
+_VERBS = (learning, density, sweep, coding, baseline, codecs, hardware, pim, accelerator, memory, comparing, demo)
+for module in _VERBS:
     module.register(app)
 
 

@@ -153,8 +153,8 @@ class LearnRecipe(BaseModel):
         trains = self.batchnorm or self.block_epochs or self.epochs
         if self.folded and (self.allocation != "waterfill" or self.permute or trains):
             raise ValueError("folded = true goes with allocation = 'waterfill', without permute and training stages")
-        if self.search_epochs and (self.allocation not in ("partition", "waterfill") or self.folded):
-            raise ValueError("search_epochs needs allocation = 'partition' or 'waterfill', without folded")
+        if self.search_epochs and self.allocation != "partition":
+            raise ValueError(f"search_epochs needs the groups of allocation = 'partition', it is {self.allocation!r}")
         rival = {"transform-coding", "cat"}
         if (self.allocation in rival) != (self.coder == "huffman"):
             raise ValueError(f"coder = {self.coder!r} does not go with allocation = {self.allocation!r}")

@@ -106,7 +106,6 @@ def search(
         }
     )
     steering = BitSearch(
-        names,
         searched,
         overheads,
         8 * raw_bytes,

@@ -40,7 +40,6 @@ class BitSearch:
 
     def __init__(
         self,
-        names: Sequence[str],
         layers: Sequence[SearchLayer],
         overheads: Sequence[float],
         fixed_bits: int,
@@ -53,7 +52,7 @@ class BitSearch:
         slide_every: int,
         coldest: float,
     ) -> None:
-        self._names, self._layers, self._overheads = names, layers, overheads
+        self._layers, self._overheads = layers, overheads
         self._fixed, self._values, self._target = fixed_bits, values, target_bits
         self._rate, self._steps, self._reach = rate, steps, reach
         self._slide_every, self._coldest = slide_every, coldest
@@ -96,8 +95,8 @@ class BitSearch:
     def state(self) -> dict[str, Tensor]:
         """Return what beside the parameters is needed to go on."""
         own = {
-            f"{name}.{key}": value
-            for name, layer in zip(self._names, self._layers, strict=True)
+            f"{number}.{key}": value
+            for number, layer in enumerate(self._layers)
             for key, value in layer.widths.state().items()
         }
         return {"step": torch.tensor(self._step), "price": torch.tensor(self._price, dtype=torch.float64), **own}
@@ -105,8 +104,8 @@ class BitSearch:
     def restore(self, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
         """Take up what ``state`` and ``header`` gave."""
         self._step, self._price = int(tensors["step"]), float(tensors["price"])
-        for name, layer in zip(self._names, self._layers, strict=True):
-            prefix = f"{name}."
+        for number, layer in enumerate(self._layers):
+            prefix = f"{number}."
             layer.widths.restore({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
             if isinstance(layer.widths, WindowWidths):
                 layer.widths.temperature = self._coldest ** (self._step / self._steps)
