@@ -18,10 +18,13 @@ from actcodec.learn.tuning.kernels import (
     FAST,
     TILE,
     Array,
+    clamp,
     columns_times,
     dot,
+    load_gradient,
     load_rounded,
     rows_times,
+    through_output,
 )
 
 
@@ -125,26 +128,14 @@ def backward(
             c0, c1 = blocks[b, 0], blocks[b, 1]
             channels = c1 - c0
             load_rounded(x, first, count, c0, c1, inverse, rounded)
-            for c in range(channels):
-                for t in range(TILE):
-                    value = rounded[c, t]
-                    rounded[c, t] = min(max(value, low), high)
-                    inside[c, t] = one if rounded[c, t] == value else zero
+            clamp(rounded, inside, channels, low, high)
             for k in range(channels):
                 rows_times(P, c0 + k, channels, rounded, bias[c0 + k], z[k])
                 _mix(z[k], c0 + k, offset, step, top, share, mixed[k])
+            load_gradient(gradient, first, count, c0, c1, g_out)
             for c in range(channels):
-                for t in range(count):
-                    g_out[c, t] = gradient[first + t, c0 + c]
-                for t in range(count, TILE):
-                    g_out[c, t] = zero
                 rows_times(R, c0 + c, channels, mixed, bias_out[c0 + c], acc)
-                total = zero
-                for t in range(TILE):
-                    value = np.floor(acc[t] + half)
-                    g_out[c, t] = g_out[c, t] * scale if low <= value <= high else zero
-                    total += g_out[c, t]
-                dbias_out[c0 + c] += total
+                dbias_out[c0 + c] += through_output(acc, g_out[c], scale, low, high)
                 for k in range(channels):
                     dR[c0 + c, k] += dot(g_out[c], mixed[k])
             for k in range(channels):

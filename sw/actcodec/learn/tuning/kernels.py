@@ -41,6 +41,37 @@ def load_rounded(x: Array, first: int, count: int, c0: int, c1: int, inverse: An
 
 
 @numba.njit(inline="always")
+def clamp(rounded: Array, inside: Array, channels: int, low: Any, high: Any) -> None:
+    """Clamp a tile of ``rounded`` [channel, position]; ``inside`` becomes 1 where that left it as it was, else 0."""
+    for c in range(channels):
+        for t in range(TILE):
+            value = rounded[c, t]
+            rounded[c, t] = min(max(value, low), high)
+            inside[c, t] = np.float32(1) if rounded[c, t] == value else np.float32(0)
+
+
+@numba.njit(inline="always")
+def load_gradient(gradient: Array, first: int, count: int, c0: int, c1: int, out: Array) -> None:
+    """Turn a tile of ``gradient`` to [channel, position]; positions beyond ``count`` become 0."""
+    for c in range(c1 - c0):
+        for t in range(count):
+            out[c, t] = gradient[first + t, c0 + c]
+        for t in range(count, TILE):
+            out[c, t] = np.float32(0)
+
+
+@numba.njit(inline="always")
+def through_output(y: Array, g: Array, scale: Any, low: Any, high: Any) -> Any:
+    """Turn the gradient ``g`` by scale·clamp(⌊y + ½⌋) to that by y, in place; return its sum."""
+    total = np.float32(0)
+    for t in range(TILE):
+        value = np.floor(y[t] + np.float32(0.5))
+        g[t] = g[t] * scale if low <= value <= high else np.float32(0)
+        total += g[t]
+    return total
+
+
+@numba.njit(inline="always")
 def rows_times(matrix: Array, row: int, count: int, source: Array, start: Any, out: Array) -> None:
     """out[t] = start + Σ_i matrix[row, i]·source[i, t] over i < ``count``."""
     for t in range(TILE):
@@ -162,11 +193,7 @@ def backward_project(
             c0, c1, k0, k1 = blocks[j, 0], blocks[j, 1], blocks[j, 2], blocks[j, 3]
             channels, kept = c1 - c0, k1 - k0
             load_rounded(x, first, count, c0, c1, inverse, rounded)
-            for c in range(channels):
-                for t in range(TILE):
-                    value = rounded[c, t]
-                    rounded[c, t] = min(max(value, low), high)
-                    inside[c, t] = one if rounded[c, t] == value else zero
+            clamp(rounded, inside, channels, low, high)
             for k in range(kept):
                 rows_times(P, k0 + k, channels, rounded, bias[k0 + k], acc)
                 most = top[k0 + k]
@@ -174,19 +201,10 @@ def backward_project(
                     value = np.floor(acc[t] + half)
                     codes[k, t] = min(max(value, zero), most)
                     unclamped[k, t] = one if codes[k, t] == value else zero
-            for c in range(channels):
-                for t in range(count):
-                    g_out[c, t] = gradient[first + t, c0 + c]
-                for t in range(count, TILE):
-                    g_out[c, t] = zero
+            load_gradient(gradient, first, count, c0, c1, g_out)
             for c in range(channels):
                 rows_times(R, c0 + c, kept, codes, bias_out[c0 + c], acc)
-                total = zero
-                for t in range(TILE):
-                    value = np.floor(acc[t] + half)
-                    g_out[c, t] = g_out[c, t] * scale if low <= value <= high else zero
-                    total += g_out[c, t]
-                dbias_out[c0 + c] += total
+                dbias_out[c0 + c] += through_output(acc, g_out[c], scale, low, high)
                 for k in range(kept):
                     dR[c0 + c, k] += dot(g_out[c], codes[k])
             for k in range(kept):
