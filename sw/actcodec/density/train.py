@@ -22,6 +22,7 @@ import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -403,13 +404,9 @@ class _Run:
         }
 
     def _stages(self) -> list[dict[str, Any]]:
-        """Return the last epoch of every run of epochs at the same widths."""
-        stages = []
-        for entry, following in zip(self._history, [*self._history[1:], None], strict=True):
-            if following is None or following["stage"] != entry["stage"]:
-                count = sum(other["stage"] == entry["stage"] for other in self._history)
-                stages.append({**entry, "epochs": count})
-        return stages
+        """Return the last epoch of every run of epochs at the same widths, with the number of epochs of that run."""
+        runs = [list(run) for _, run in groupby(self._history, lambda entry: entry["stage"])]
+        return [{**run[-1], "epochs": len(run)} for run in runs]
 
 
 def _codec_recipe(widths: dict[str, int], method: str) -> str:
