@@ -178,13 +178,11 @@ def test_whole_widths_fit_the_budget_and_use_it(bits: float) -> None:
 def test_steering_keeps_to_its_schedule_and_takes_the_common_part_of_the_gradient_out(kind: WidthModel) -> None:
     layers = [layer_of(kind, 3.0, seed) for seed in range(2)]
     values = sum(20 * layer.positions for layer in layers)
-    steering = BitSearch(
-        layers, [10.0, 10.0], 0, values, 2.0, rate=0.05, steps=10, reach=0.5, slide_every=2, coldest=0.5
-    )
+    steering = BitSearch(layers, [0.0, 0.0], 0, values, 2.0, rate=0.05, steps=10, reach=0.5, slide_every=2, coldest=0.5)
     start = steering.trajectory[0]["bits"]
     for step in range(1, 11):
         for layer in layers:
-            # The same for every bit: nothing is left of it but what overheads and rounding make.
+            # The same for every bit: nothing is left of it.
             bits = (layer.positions * layer.sizes() * layer.widths.bits()).sum() / values
             for p in layer.widths.parameters():
                 p.grad = None
@@ -193,9 +191,8 @@ def test_steering_keeps_to_its_schedule_and_takes_the_common_part_of_the_gradien
         steering.correct_gradients()
         after = [p.grad for layer in layers for p in layer.widths.parameters()]
         if step == 1:
-            assert all(
-                float(a.norm()) < 0.35 * float(b.norm()) for a, b in zip(after, before, strict=True) if a is not None
-            )
+            for left, given in zip(after, before, strict=True):
+                assert left is not None and float(left.norm()) < 1e-4 * float(given.norm())
         steering.after_step()
         wanted = start + (2.0 - start) * min(step / 5, 1)
         assert steering.trajectory[-1]["bits"] == pytest.approx(wanted, abs=0.02)
@@ -279,7 +276,7 @@ def test_recipes_that_cannot_be_searched_are_refused() -> None:
     with pytest.raises(ValueError, match="search_epochs needs"):
         LearnRecipe(allocation="waterfill", search_epochs=1)
     with pytest.raises(ValueError, match="nothing to minimise"):
-        LearnRecipe(search_epochs=1, distillation=0)
+        LearnRecipe(allocation="partition", search_epochs=1, distillation=0)
 
 
 def test_every_model_is_a_group_widths() -> None:

@@ -34,6 +34,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 INPUT_ATTRIBUTE = "actcodec_input"
 """Attribute of a module of one's own: ``{"mean": (…), "std": (…)}`` of x/255, a value a channel."""
 
+_TIMM_INPUT = (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))
+
 _Numbers = tuple[float, ...]
 _FILES: dict[str, Callable[[Path, int], ImportedNetwork]] = {"onnx": load_onnx, "tflite": load_tflite}
 
@@ -114,9 +116,6 @@ def _timm(name: str, info: DatasetInfo) -> NetworkSpec:
         build=build,
         digest=state_digest if pretrained else None,
     )
-
-
-_TIMM_INPUT = (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))
 
 
 def _file(name: str, info: DatasetInfo) -> NetworkSpec:
