@@ -200,6 +200,20 @@ def test_steering_keeps_to_its_schedule_and_takes_the_common_part_of_the_gradien
     assert len(steering.trajectory) == 11
 
 
+def test_what_kept_coefficients_cost_pushes_thin_groups_down() -> None:
+    layer = layer_of("fractional", 3.0)
+    with torch.no_grad():
+        layer.widths.real.copy_(torch.linspace(0.2, 5.0, len(layer.widths.real)))
+    values = 20 * layer.positions
+    steering = BitSearch([layer], [1e3], 0, values, 2.0, rate=0.05, steps=10, reach=0.5, slide_every=2, coldest=0.5)
+    (-(layer.positions * layer.sizes() * layer.widths.bits()).sum() / values).backward()
+    steering.correct_gradients()
+    gradient = layer.widths.real.grad
+    assert gradient is not None
+    # What is below a bit saves its tables and cycles as it falls; the others rise for it.
+    assert float(gradient[0]) > 0 and float(gradient[1:].max()) < 0
+
+
 @cache
 def found(kind: WidthModel) -> tuple[Plan, str]:
     """A searched plan and the log of its search."""
