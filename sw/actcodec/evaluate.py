@@ -11,8 +11,8 @@ from torch import Tensor
 from actcodec.activations import FoldedTables, folded_indices, site_taps
 from actcodec.data import Dataset
 from actcodec.errors import ActcodecError
+from actcodec.fidelity import Fidelity
 from actcodec.learn.batches import input_batches
-from actcodec.learn.divergence import kl_divergence
 from actcodec.networks import Network, sited_network
 from actcodec.tables import Tables
 
@@ -33,6 +33,8 @@ class Evaluation:
     divergence: float
     agreement: int
     """Images that get the same class as from the float network."""
+    logit_sqnr: float | None
+    """Of the logits, in dB (`Fidelity`); None where nothing differs."""
 
     @property
     def accuracy(self) -> float:
@@ -82,16 +84,10 @@ def evaluate(
     unchanged = weights == "float" and not orders and not indices
     sited = plain if unchanged else sited_network(network, weights, orders, indices)
     taps = None if mode == "float" else site_taps(tables, network, plain, coded=mode == "golden", folded=folded)
-    correct = agreement = start = 0
-    divergence = 0.0
+    found = Fidelity()
     for x in input_batches(network, dataset.images, _BATCH, f"evaluating {mode}", progress):
-        batch = slice(start, start + len(x))
+        batch = slice(found.images, found.images + len(x))
         original = plain(x) if expected is None else expected[batch]
         logits = sited(x) if taps is None else sited(x, lambda index, tensor: taps[index](tensor))
-        predicted = logits.argmax(1)
-        labels = torch.from_numpy(dataset.labels[batch])
-        start += len(x)
-        correct += int((predicted == labels).sum())
-        agreement += int((predicted == original.argmax(1)).sum())
-        divergence += float(kl_divergence(original, logits).sum())
-    return Evaluation(mode, weights, start, correct, divergence / start, agreement)
+        found.add(logits, original, torch.from_numpy(dataset.labels[batch]))
+    return Evaluation(mode, weights, found.images, found.correct, found.divergence, found.agreement, found.logit_sqnr)

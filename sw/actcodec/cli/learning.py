@@ -331,6 +331,7 @@ def evaluate(
         f"accuracy_{mode}": result.accuracy,
         "agreement": result.agreement / result.images,
         "divergence": result.divergence,
+        "logit_sqnr": result.logit_sqnr,
     }
     parts = [part for part in (loaded, other.tables if other else None) if part is not None]
     bits = SiteTotals(tuple(site for part in parts for site in part.sites))

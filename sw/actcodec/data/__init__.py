@@ -1,6 +1,7 @@
 """Image data sets: embedded MNIST digits, CIFAR, a sample of ImageNet, folders of images, Hugging Face's.
 
 mnist, cifar10, cifar100, imagenet-sample  the first is embedded, the others lie in the data folder
+imagenet-sample-fold0…4                    the same images, cut in five for cross-validation
 imagefolder:PATH[,size=CxHxW]…             one folder of images a class
 hf:NAME[,size=CxHxW]…                      the library ``datasets``, where it is installed
 """
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from actcodec.data import hugging_face, image_folder
 from actcodec.data.cifar10 import load_cifar10
 from actcodec.data.cifar100 import load_cifar100
 from actcodec.data.dataset import Dataset, check_split
-from actcodec.data.imagenet_sample import load_imagenet_sample
+from actcodec.data.imagenet_sample import FOLDS, fold_name, load_imagenet_sample
 from actcodec.data.mnist import load_mnist
 from actcodec.data.roots import data_root
 from actcodec.data.selection import TrainingSplit, split_training
@@ -56,11 +58,16 @@ class _Scheme:
     load: Callable[[str, str], Dataset]
 
 
+_IMAGENET: tuple[Shape, int] = (3, 224, 224), 1000
 _KNOWN = {
     "mnist": _Known(DatasetInfo("mnist", (1, 28, 28), 10), load_mnist),
     "cifar10": _Known(DatasetInfo("cifar10", (3, 32, 32), 10), load_cifar10),
     "cifar100": _Known(DatasetInfo("cifar100", (3, 32, 32), 100), load_cifar100),
-    "imagenet-sample": _Known(DatasetInfo("imagenet-sample", (3, 224, 224), 1000), load_imagenet_sample),
+    "imagenet-sample": _Known(DatasetInfo("imagenet-sample", *_IMAGENET), load_imagenet_sample),
+    **{
+        fold_name(fold): _Known(DatasetInfo(fold_name(fold), *_IMAGENET), partial(load_imagenet_sample, fold=fold))
+        for fold in range(FOLDS)
+    },
 }
 _SCHEMES = {
     image_folder.SCHEME: _Scheme(image_folder.folder_info, image_folder.load_image_folder),

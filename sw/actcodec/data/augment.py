@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from actcodec.data.imagenet_sample import FOLDS, NAME, fold_name
 from actcodec.data.source import parse, shape_of
 from actcodec.errors import ActcodecError
 
@@ -37,7 +38,7 @@ _PAD_SHARE = 14
 _RECIPES = {
     "cifar10": Augmentation(pad=4, flip=True),
     "cifar100": Augmentation(pad=4, flip=True),
-    "imagenet-sample": Augmentation(pad=16, flip=True),
+    **dict.fromkeys((NAME, *map(fold_name, range(FOLDS))), Augmentation(pad=16, flip=True)),
     "mnist": Augmentation(pad=2, flip=False),
 }
 

@@ -37,6 +37,15 @@ def load_checkpoint(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Ten
     if not isinstance(header, dict):
         raise ActcodecError(path, "is no training checkpoint: it has no header")
     for field, value in expected.items():
-        if header.get(field) != value:
-            raise ActcodecError(path, f"{field} is {header.get(field)!r}, this run has {value!r}")
+        _compare(path, field, header.get(field), value)
     return tensors, header
+
+
+def _compare(path: Path, field: str, kept: Any, wanted: Any) -> None:
+    """Raise ActcodecError where ``kept`` differs; of tables it names the first entry that does."""
+    if kept == wanted:
+        return
+    if isinstance(kept, dict) and isinstance(wanted, dict):
+        for name in wanted | kept:
+            _compare(path, f"{field}.{name}", kept.get(name), wanted.get(name))
+    raise ActcodecError(path, f"{field} is {kept!r}, this run has {wanted!r}; take another output, or delete this file")

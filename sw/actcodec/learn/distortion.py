@@ -10,7 +10,9 @@ at 1–2 bits, where most coefficients live.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,9 @@ FloatArray = NDArray[np.float64]
 # Share of the samples outside the starting range, on each side.
 _TAILS = (0.0, 0.0002, 0.001, 0.004, 0.015, 0.04, 0.12)
 _ITERATIONS = 10
+# A fit has settled when it gains less than this share.
+_SETTLED = 1e-6
+_FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,63 +47,70 @@ def measure_quantizers(z: FloatArray) -> Quantizers:
     step = np.ones_like(offset)
     distortion = np.zeros_like(offset)
     offset[0], distortion[0] = columns.mean(1, dtype=np.float64), columns.var(1, dtype=np.float64)
-    tails = np.quantile(columns, [*_TAILS, *(1 - t for t in _TAILS)], axis=1)
-    starts = list(zip(tails[: len(_TAILS)], tails[len(_TAILS) :], strict=True))
+    # (starts, K): the lower and the upper end of every starting range.
+    tails = np.quantile(columns, [*_TAILS, *(1 - t for t in _TAILS)], axis=1).astype(np.float64)
     for width in range(1, MAX_WIDTH + 1):
-        offset[width], step[width], distortion[width] = _best_of(columns, width, starts)
+        _fit(columns, tails[: len(_TAILS)], tails[len(_TAILS) :], (1 << width) - 1, offset[width], step[width])
+        _errors(columns, offset[width], step[width], (1 << width) - 1, distortion[width])
     # More bits never hurt: a finer quantizer that was found worse is a local optimum.
     distortion = np.minimum.accumulate(distortion, axis=0)
     return Quantizers(offset, step, distortion)
 
 
-def _best_of(
-    columns: NDArray[np.float32], width: int, starts: list[tuple[FloatArray, FloatArray]]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    top = (1 << width) - 1
-    best = np.full(len(columns), np.inf)
-    kept = np.zeros((2, len(columns)))
-    for low, high in starts:
-        offset, step = low, _positive(high - low) / top
-        error = _error(columns, offset, step, top)
-        better = error < best
-        best = np.where(better, error, best)
-        kept = np.where(better, np.stack([offset, step]), kept)
-    offset, step = kept
-    for _ in range(_ITERATIONS):
-        offset, step = _refit(columns, offset, step, top)
-        error = _error(columns, offset, step, top)
-        better = error < best
-        best = np.where(better, error, best)
-        kept = np.where(better, np.stack([offset, step]), kept)
-    return kept[0], kept[1], best
+@numba.njit(inline="always")
+def _sums(column: Any, offset: float, step: float, top: int) -> tuple[float, float, float, float]:
+    """Return the sums of (z − ẑ)², q, q² and q·z over a column; a fused pass, nothing is stored."""
+    start, size = np.float32(offset), np.float32(step)
+    inverse, highest = np.float32(1) / size, np.float32(top)
+    error = codes = squares = products = 0.0
+    for z in column:
+        # Halves round up, as the codec's rounding shift does.
+        q = min(max(np.floor((z - start) * inverse + np.float32(0.5)), np.float32(0)), highest)
+        residual = np.float64(z - (start + size * q))
+        error += residual * residual
+        codes += np.float64(q)
+        squares += np.float64(q * q)
+        products += np.float64(q) * np.float64(z)
+    return error, codes, squares, products
 
 
-def _codes(columns: NDArray[np.float32], offset: FloatArray, step: FloatArray, top: int) -> NDArray[np.float32]:
-    # Halves round up, as the codec's rounding shift does.
-    scaled = (columns - offset[:, None].astype(np.float32)) / step[:, None].astype(np.float32)
-    return np.clip(np.floor(scaled + np.float32(0.5)), 0, top)
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+def _fit(columns: Any, lows: Any, highs: Any, top: int, offsets: Any, steps: Any) -> None:
+    """Write the best offset and step of every column: the best starting range, then least squares again and again."""
+    for k in range(len(columns)):
+        column = columns[k]
+        count, mean = len(column), 0.0
+        for z in column:
+            mean += np.float64(z)
+        mean /= count
+        best, found = np.inf, (0.0, 0.0, 0.0, 0.0)
+        for start in range(len(lows)):
+            # Steps are kept above 0: a coefficient that never changes has no range.
+            step = max((highs[start, k] - lows[start, k]), 1e-6) / top
+            sums = _sums(column, lows[start, k], step, top)
+            if sums[0] < best:
+                best, found = sums[0], sums
+                offsets[k], steps[k] = lows[start, k], step
+        step = steps[k]
+        for _ in range(_ITERATIONS):
+            # z ≈ o + Δ·q over the codes of the present quantizer.
+            mean_q = found[1] / count
+            spread = found[2] / count - mean_q * mean_q
+            if spread > 0:
+                step = (found[3] / count - mean_q * mean) / spread
+            step = max(step, 1e-6)
+            offset = mean - step * mean_q
+            found = _sums(column, offset, step, top)
+            gained = found[0] < best * (1 - _SETTLED)
+            if found[0] < best:
+                best = found[0]
+                offsets[k], steps[k] = offset, step
+            if not gained:
+                break
 
 
-def _error(columns: NDArray[np.float32], offset: FloatArray, step: FloatArray, top: int) -> FloatArray:
-    q = _codes(columns, offset, step, top)
-    residual = columns - (offset[:, None] + step[:, None] * q).astype(np.float32)
-    return np.asarray(np.einsum("km,km->k", residual, residual, dtype=np.float64) / columns.shape[1])
-
-
-def _refit(
-    columns: NDArray[np.float32], offset: FloatArray, step: FloatArray, top: int
-) -> tuple[FloatArray, FloatArray]:
-    """Least squares of z ≈ o + Δ·q over the codes of the present quantizer."""
-    q = _codes(columns, offset, step, top)
-    mean_q, mean_z = q.mean(1, dtype=np.float64), columns.mean(1, dtype=np.float64)
-    count = columns.shape[1]
-    cross = np.einsum("km,km->k", q, columns, dtype=np.float64) / count - mean_q * mean_z
-    spread = np.einsum("km,km->k", q, q, dtype=np.float64) / count - mean_q**2
-    fitted = np.where(spread > 0, cross / np.where(spread > 0, spread, 1), step)
-    fitted = _positive(fitted)
-    return mean_z - fitted * mean_q, fitted
-
-
-def _positive(step: FloatArray) -> FloatArray:
-    """Keep steps above 0: a coefficient that never changes has no range."""
-    return np.maximum(step, 1e-6)
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+def _errors(columns: Any, offsets: Any, steps: Any, top: int, out: Any) -> None:
+    """Write the mean squared error of every column's quantizer."""
+    for k in range(len(columns)):
+        out[k] = _sums(columns[k], offsets[k], steps[k], top)[0] / len(columns[k])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import nn
 
@@ -98,7 +99,7 @@ def network_spec(name: str, dataset: str | None = None) -> NetworkSpec:
     called without arguments, is the network, ``dataset`` its data set, and its attribute ``actcodec_input`` its
     normalisation.
     Raises ActcodecError for an unknown name, a width that is no number in 0…4, a factory that cannot be called or a
-    data set that is missing or not the network's.
+    data set that is missing or has other images or classes than the network.
     """
     if ":" in name:
         return outside_network(name, dataset)
@@ -106,9 +107,16 @@ def network_spec(name: str, dataset: str | None = None) -> NetworkSpec:
     if spec is None:
         outside = "torchvision:NAME, timm:NAME, onnx:PATH, tflite:PATH, package.module:factory"
         raise ActcodecError("network", f"{name!r} is unknown; known: {', '.join(NETWORKS)}, {outside}")
-    if dataset not in (None, spec.dataset):
-        raise ActcodecError("dataset", f"{dataset!r} is not {name}'s, {spec.dataset!r}")
-    return spec
+    return spec if dataset is None or dataset == spec.dataset else _on(spec, dataset)
+
+
+def _on(spec: NetworkSpec, dataset: str) -> NetworkSpec:
+    """Return ``spec`` for images of another origin, such as a folder with the whole of ImageNet."""
+    info, own = dataset_info(dataset), dataset_info(spec.dataset)
+    if (info.shape, info.classes) != (own.shape, own.classes):
+        problem = f"{dataset!r} is not {spec.name}'s, {spec.dataset!r}, and has other shapes or classes"
+        raise ActcodecError("dataset", problem)
+    return replace(spec, dataset=dataset)
 
 
 def _from_zoo(name: str) -> NetworkSpec | None:

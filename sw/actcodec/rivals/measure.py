@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from actcodec.data import Dataset
+from actcodec.fidelity import Fidelity
 from actcodec.learn.batches import input_batches
-from actcodec.learn.divergence import kl_divergence
 from actcodec.networks import Network, SitedNetwork
 
 _BATCH = 100
@@ -63,6 +63,8 @@ class Measurement:
     bits: tuple[int, ...]
     agreement: int
     """Images that get the same class as from the float network."""
+    logit_sqnr: float | None
+    """Of the logits, in dB (`Fidelity`); None where nothing differs."""
 
     @property
     def accuracy(self) -> float:
@@ -80,14 +82,10 @@ def measure(
     progress: bool = True,
 ) -> Measurement:
     """Run ``sited``, a coder at every site, over ``dataset``; compare with labels and with ``expected`` logits."""
-    correct = agreement = start = 0
-    divergence = 0.0
+    found = Fidelity()
     for x in input_batches(network, dataset.images, _BATCH, "measuring", progress):
         logits = sited(x, lambda site, tensor: coders[site](tensor))
-        batch = slice(start, start + len(x))
-        labels = torch.from_numpy(dataset.labels[batch])
-        start += len(x)
-        correct += int((logits.argmax(1) == labels).sum())
-        agreement += int((logits.argmax(1) == expected[batch].argmax(1)).sum())
-        divergence += float(kl_divergence(expected[batch], logits).sum())
-    return Measurement(start, correct, divergence / start, tuple(coder.bits for coder in coders), agreement)
+        batch = slice(found.images, found.images + len(x))
+        found.add(logits, expected[batch], torch.from_numpy(dataset.labels[batch]))
+    bits = tuple(coder.bits for coder in coders)
+    return Measurement(found.images, found.correct, found.divergence, bits, found.agreement, found.logit_sqnr)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from actcodec.data import Dataset, load_dataset, split_training
 from actcodec.errors import ActcodecError
-from actcodec.evaluate import evaluate, float_logits
+from actcodec.evaluate import Evaluation, evaluate, float_logits
 from actcodec.export import export_tables
 from actcodec.learn import LearnRecipe, learn, load_recipe, save_plan
 from actcodec.learn.tuning.trainer import TrainingData, train
@@ -27,7 +27,7 @@ from actcodec.rivals import transform_coding
 from actcodec.rivals.cat import CatNetwork, cat_layers
 from actcodec.rivals.huffman_site import HuffmanSite, count_symbols
 from actcodec.rivals.lossless import LosslessOnCodes
-from actcodec.rivals.measure import SiteCoder, measure
+from actcodec.rivals.measure import Measurement, SiteCoder, measure
 
 BATCHES = (1, 16)
 REFERENCE_BITS = (8, 16, 32)
@@ -136,8 +136,7 @@ def _coded(
     if recipe.coder == "codec":
         result = evaluate(tuned, test, "golden", tables=tables, progress=False, expected=expected)
         return {
-            "accuracy": result.accuracy,
-            "divergence": result.divergence,
+            **_fidelity(result),
             "bpv_stream": tables.bpv_stream,
             "bpv_relu": tables.bpv_relu,
             "bpv_net": {str(batch): tables.bpv_net(batch) for batch in BATCHES},
@@ -145,6 +144,15 @@ def _coded(
         }
     coders = [LosslessOnCodes(site, recipe.coder) for site in tables.sites]
     return {**_variable(network, expected, sited_network(tuned), coders, test, 8 * tables.table_bytes), **common}
+
+
+def _fidelity(result: Evaluation | Measurement) -> dict[str, Any]:
+    return {
+        "accuracy": result.accuracy,
+        "divergence": result.divergence,
+        "agreement": result.agreement / result.images,
+        "logit_sqnr": result.logit_sqnr,
+    }
 
 
 def _variable(
@@ -161,8 +169,7 @@ def _variable(
     relu = [number for number, site in enumerate(sited.sites) if site.activation != "none"]
     stream = sum(result.bits) / sum(values)
     return {
-        "accuracy": result.accuracy,
-        "divergence": result.divergence,
+        **_fidelity(result),
         "bpv_stream": stream,
         "bpv_relu": sum(result.bits[i] for i in relu) / sum(values[i] for i in relu) if relu else None,
         "bpv_net": {str(n): stream + table_bits * result.images / (n * sum(values)) for n in BATCHES},
