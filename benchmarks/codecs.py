@@ -3,7 +3,7 @@
     python benchmarks/codecs.py [NETWORK …] [--stores build/codecs]
 
 NETWORK is resnet20 or mobilenetv2, both by default. Activations are captured and every codec is measured once, into
-``--stores`` (minutes to an hour; a store that is there is used as it is); then the traffic of whole frames is computed
+``--stores`` (minutes to an hour; what a store there has is not measured again); then the traffic of whole frames is computed
 and benchmarks/results/codecs_NETWORK.json written, with the seconds that this second step took.
 """
 
@@ -13,6 +13,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,36 +35,46 @@ class Case:
     tables: Path
     images: int
     calibration_images: int
+    others: tuple[tuple[str, str, float], ...] = ()
+    """More tables beside these: name, recipe and stream bits a value, learned here without training."""
 
 
 CASES = {
-    "resnet20": Case("cifar10-resnet20", RESULTS / "tables" / "resnet20-p1q-2.5", 64, 128),
+    "resnet20": Case(
+        "cifar10-resnet20",
+        RESULTS / "tables" / "resnet20-p1q-2.5",
+        64,
+        128,
+        (("waterfill", "waterfill", 3.0), ("density", "density", 4.0)),
+    ),
     "mobilenetv2": Case("imagenet-mobilenetv2", RESULTS / "codec_tables" / "mobilenetv2-waterfill-4", 16, 8),
 }
 
 
-def measured(case: Case, report: Callable[[str], None]) -> CodecStore:
-    """Run the network through every codec."""
+def measured(case: Case, store: CodecStore | None, report: Callable[[str], None]) -> CodecStore:
+    """Run the network through every codec that ``store`` has not."""
     import torch
 
     from actcodec.cli.options import open_network
     from actcodec.codecs.measure import Ours, measure_codecs
     from actcodec.data import load_dataset
+    from actcodec.export import integer_tables
+    from actcodec.learn import learn, load_recipe
     from actcodec.tables import load_tables
 
     torch.set_num_threads(1)
     tables = load_tables(case.tables)
     network = open_network(case.model, None, None, None, None)
     train, test = (load_dataset(network.dataset, split) for split in ("train", "test"))
-    return measure_codecs(
-        network,
-        train,
-        test.head(case.images),
-        params=tables.params,
-        ours=Ours(tables, open_network(case.model, None, None, None, None, case.tables)),
-        calibration_images=case.calibration_images,
-        report=report,
-    )
+    run = partial(measure_codecs, network, train, test.head(case.images), params=tables.params, report=report)
+    if store is None:
+        own = Ours(tables, open_network(case.model, None, None, None, None, case.tables))
+        store = run(ours=own, calibration_images=case.calibration_images)
+    for name, recipe, target in case.others:
+        if name not in [codec.name for codec in store.codecs]:
+            plan = learn(network, train, target, recipe=load_recipe(recipe), params=tables.params, progress=False)
+            store = store.joined(run(ours=Ours(integer_tables(plan, max_mac_share=1.0), network, name), names=[name]))
+    return store
 
 
 def balance(report: TrafficReport, store: CodecStore, energy: str) -> EnergyReport:
@@ -106,11 +117,12 @@ def main() -> None:
     arguments = parser.parse_args()
     for name in arguments.networks or CASES:
         case, path = CASES[name], arguments.stores / f"{name}.json"
-        if not path.exists():
-            started = time.perf_counter()
-            save_codecs(measured(case, lambda line: print(line, flush=True)), path)
+        kept = load_codecs(path) if path.exists() else None
+        started = time.perf_counter()
+        store = measured(case, kept, lambda line: print(line, flush=True))
+        if store is not kept:
+            save_codecs(store, path)
             print(f"{name}: measured in {time.perf_counter() - started:.0f} s", flush=True)
-        store = load_codecs(path)
         started = time.perf_counter()
         first = run_codecs(store, DEVICE, energy=ENERGIES[0])
         seconds = time.perf_counter() - started

@@ -89,6 +89,23 @@ def test_sizes_of_all_codecs_are_those_of_real_streams(store, plan):
     assert store.tables_digest and store.codec("raw8").agreement == IMAGES
 
 
+def test_other_tables_stand_beside_the_store_s_own(store):
+    test = load_dataset("mnist", "test").head(IMAGES)
+    density = integer_tables(quick_plan(4.0, allocation="density", calibration_images=32), max_mac_share=1)
+    ours = Ours(density, network(), "density")
+    more = measure_codecs(network(), training(), test, params=density.params, ours=ours, names=["density"])
+    assert more.tables_digest is None
+    joined = store.joined(more)
+    assert joined.tables_digest == store.tables_digest
+    assert [codec.name for codec in joined.codecs] == [*CODECS, "density"]
+    rate = 8 * sum(size.stream_bytes for size in joined.codec("density").sites) / store.values
+    assert rate == density.bpv_stream
+    with pytest.raises(ActcodecError, match="'zvc' is the name of another codec"):
+        Ours(density, network(), "zvc")
+    with pytest.raises(ActcodecError, match=r"'zip' is unknown; known: raw8, .*, density"):
+        measure_codecs(network(), training(), test, params=density.params, ours=ours, names=["zip"])
+
+
 def test_codecs_are_ordered_as_they_should_be(store):
     def bits(name: str) -> float:
         return 8 * sum(size.stream_bytes for size in store.codec(name).sites) / store.values

@@ -28,6 +28,9 @@ def test_the_modes_stand_in_their_order(tables: Tables) -> None:
     assert exact.divergence == pytest.approx(0, abs=1e-9)
     assert exact.agreement == exact.images == 200
     assert exact.divergence <= bytes_.divergence < golden.divergence
+    assert exact.logit_sqnr is None or exact.logit_sqnr > 100
+    assert bytes_.logit_sqnr is not None and golden.logit_sqnr is not None
+    assert bytes_.logit_sqnr > golden.logit_sqnr > 0
     assert golden.accuracy >= exact.accuracy - 0.03
     assert evaluate(NETWORK, TEST, "golden", tables=tables, progress=False) == golden
 

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from actcodec.data import data_root, load_dataset, split_training
+from actcodec.data import data_root, dataset_info, load_dataset, split_training
+from actcodec.data.imagenet_sample import FOLDS, fold_name
 from actcodec.errors import ActcodecError
 from actcodec.learn.batches import input_batches
 from actcodec.networks import find_sites, load_network, network_macs, network_spec, sited_network
@@ -102,6 +103,15 @@ def test_images_are_cropped_scaled_and_made_rgb(tmp_path: Path) -> None:
     assert (len(test), len(train)) == (4, 1) and train.labels.tolist() == [4]
     assert test.images.shape == (4, 224, 224, 3)
     assert test.images[:, 8:-8, 8:-8].min() > 245
+    measured = []
+    for fold in range(FOLDS):
+        name = fold_name(fold)
+        test, train = (load_dataset(name, split, tmp_path) for split in ("test", "train"))
+        assert test.name == name and dataset_info(name).classes == test.classes
+        assert sorted([*test.labels, *train.labels]) == [0, 1, 2, 3, 4]
+        measured += test.labels.tolist()
+    # Every image is measured in one fold.
+    assert sorted(measured) == [0, 1, 2, 3, 4]
 
 
 @needs_data

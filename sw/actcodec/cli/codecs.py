@@ -35,6 +35,9 @@ def measure(
     tables: Annotated[
         Path | None, typer.Option("--tables", help="Directory of tables, to be one of the codecs.")
     ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="What the codec of --tables is called, beside others of its kind.")
+    ] = "actcodec",
     model: Annotated[str | None, typer.Option("--model", help="Network; default the tables' own.")] = None,
     images: Annotated[int, typer.Option(min=1, help="Test images that every codec is run on.")] = 64,
     codecs: Annotated[str | None, typer.Option("--codecs", help="Codecs, a,b,c; default all.")] = None,
@@ -67,13 +70,14 @@ def measure(
 
     use_threads(threads)
     loaded = load_tables(tables) if tables else None
-    name = model or (loaded.provenance.network if loaded else None)
-    if name is None:
+    wanted = model or (loaded.provenance.network if loaded else None)
+    if wanted is None:
         raise ActcodecError("measure", "needs --tables or --model")
-    if loaded and name == loaded.provenance.network:
+    if loaded and wanted == loaded.provenance.network:
         dataset = dataset or loaded.provenance.dataset
-    network = open_network(name, data_root, checkpoint, dataset, None)
-    ours = Ours(loaded, open_network(name, data_root, checkpoint, dataset, None, tables)) if loaded else None
+    network = open_network(wanted, data_root, checkpoint, dataset, None)
+    own = open_network(wanted, data_root, checkpoint, dataset, None, tables)
+    ours = Ours(loaded, own, name) if loaded else None
     train, test = (load_dataset(network.dataset, split, data_root) for split in ("train", "test"))
     store = measure_codecs(
         network,

@@ -45,6 +45,7 @@ from actcodec.tables.cycles import decode_cycles, encode_cycles
 
 HEADER_BYTES = 4
 """Length of a stream of varying length, which whoever reads it from memory has to know."""
+OURS = "actcodec"
 NARROW_BITS = 4
 """Width of the plain codec and of what the lossless coders get behind it."""
 _SEED = 0
@@ -69,10 +70,19 @@ class _GoldenCoder(StreamCounter):
 
 @dataclass(frozen=True, eq=False)
 class Ours:
-    """Tables, and the network that they belong to where its weights were trained with them."""
+    """Tables, and the network that they belong to where its weights were trained with them.
+
+    ``name`` is what their codec is called: several sets of tables can stand side by side in a store, of which the one
+    called ``actcodec`` is the store's own.
+    """
 
     tables: Tables
     network: Network
+    name: str = OURS
+
+    def __post_init__(self) -> None:
+        if self.name != OURS and self.name in CODECS:
+            raise ActcodecError("codecs", f"{self.name!r} is the name of another codec; tables need one of their own")
 
 
 def measure_codecs(
@@ -95,18 +105,19 @@ def measure_codecs(
     Raises ActcodecError for an unknown codec, ``actcodec`` without tables, data or tables of another network.
     """
     measuring = _Measuring(network, train, images, params, ours, target_bits, calibration_images)
-    known = [name for name in CODECS if name != "actcodec" or ours is not None]
-    chosen = known if names is None else list(dict.fromkeys(names))
+    known = {name: run for name, run in CODECS.items() if name != OURS}
+    if ours is not None:
+        known[ours.name] = _Measuring.ours
+    chosen = list(known if names is None else dict.fromkeys(names))
     for name in chosen:
-        if name not in CODECS:
-            raise ActcodecError("codecs", f"{name!r} is unknown; known: {', '.join(CODECS)}")
         if name not in known:
-            raise ActcodecError("codecs", f"{name!r} needs tables")
+            problem = "needs tables" if name in CODECS else f"is unknown; known: {', '.join({**CODECS, **known})}"
+            raise ActcodecError("codecs", f"{name!r} {problem}")
     measured = []
     for name in chosen:
         if report is not None:
             report(f"{network.name}: {name}")
-        measured.append(CODECS[name](measuring))
+        measured.append(known[name](measuring))
     return CodecStore(
         network=network.name,
         dataset=network.dataset,
@@ -114,7 +125,7 @@ def measure_codecs(
         correct=int((measuring.expected.argmax(1) == torch.from_numpy(images.labels)).sum()),
         network_macs=network_macs(network.model, network.input_shape),
         checkpoint_sha256=network.checkpoint_sha256,
-        tables_digest=None if ours is None else digest_of(ours.tables),
+        tables_digest=digest_of(ours.tables) if ours is not None and ours.name == OURS else None,
         sites=tuple(_shape(site) for site in measuring.plain.sites),
         codecs=tuple(measured),
     )
@@ -236,7 +247,7 @@ class _Measuring:
             cycles = {"encode_cycles": encode_cycles(table), "decode_cycles": decode_cycles(table)}
             sites.append(fixed.model_copy(update=cycles))
         method = f"{tables.provenance.method}, target {tables.provenance.target_bits:g} bits a value"
-        return _codec("actcodec", method, sites, result)
+        return _codec(self._ours.name, method, sites, result)
 
     @cached_property
     def _wide(self) -> Tables:
@@ -287,7 +298,7 @@ CODECS: dict[str, Callable[[_Measuring], CodecSizes]] = {
     "lsq4-ebpc": lambda run: run.lossless("lsq", "ebpc"),
     "transform-coding": _Measuring.transform_coding,
     "cat": _Measuring.cat,
-    "actcodec": _Measuring.ours,
+    OURS: _Measuring.ours,
 }
 """Every codec by name, in the order in which it is reported."""
 
