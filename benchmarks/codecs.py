@@ -3,8 +3,8 @@
     python benchmarks/codecs.py [NETWORK …] [--stores build/codecs]
 
 NETWORK is resnet20 or mobilenetv2, both by default. Activations are captured and every codec is measured once, into
-``--stores`` (minutes to an hour; what a store there has is not measured again); then the traffic of whole frames is computed
-and benchmarks/results/codecs_NETWORK.json written, with the seconds that this second step took.
+``--stores`` (minutes to an hour; what a store there has is not measured again); then the traffic of whole frames is
+computed and benchmarks/results/codecs_NETWORK.json written, with the seconds that this second step took.
 """
 
 from __future__ import annotations

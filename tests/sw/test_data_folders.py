@@ -112,7 +112,7 @@ def test_what_is_no_data_set_is_refused(tmp_path: Path) -> None:
         ("imagefolder:", "names nothing behind imagefolder:"),
         (
             "folder:x",
-            "'folder:x' is unknown; known: mnist, .*imagenet-sample, imagenet-sample-fold0, .*imagefolder:…, hf:…",
+            "'folder:x' is unknown; known: mnist, .*imagenet-sample-fold4, imagefolder:…, hf:…",
         ),
     ]:
         with pytest.raises(ActcodecError, match=problem):
