@@ -12,7 +12,7 @@ position costs ½ eᵀGe.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,30 +72,42 @@ def calibrate(
     generator = torch.Generator().manual_seed(seed)
     collectors = [_Collector(site, ranges[site.index], block, site.index in folded) for site in sited.sites]
     for x in inputs:
-        share = -(-positions * len(x) // images)
-        stored: dict[int, Tensor] = {}
-
-        def keep(index: int, tensor: Tensor, stored: dict[int, Tensor] = stored) -> Tensor:
-            # Weights are frozen: the first site is where the graph of gradients has to begin.
-            tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
-            stored[index] = tensor
-            return tensor
-
-        logits = sited(x, keep)
-        # In the order of the sites, which need not be that in which their tensors were finished.
-        tensors = [stored[site.index] for site in sited.sites]
-        for collector, tensor in zip(collectors, tensors, strict=True):
-            collector.add_activation(tensor.detach(), share, generator)
-        for draw in range(_FISHER_DRAWS):
-            gradients = torch.autograd.grad(
-                logits,
-                tensors,
-                fisher_direction(logits.detach(), generator),
-                retain_graph=draw + 1 < _FISHER_DRAWS,
-            )
-            for collector, gradient in zip(collectors, gradients, strict=True):
-                collector.add_gradient(gradient)
+        _collect(sited, x, collectors, -(-positions * len(x) // images), generator)
     return tuple(collector.finish() for collector in collectors)
+
+
+def _collect(
+    sited: SitedNetwork, x: Tensor, collectors: Sequence[_Collector], share: int, generator: torch.Generator
+) -> None:
+    """Add what a batch tells; its graph is gone on return, before that of the next one is made."""
+    stored: dict[int, Tensor] = {}
+    starts: list[int] = []
+
+    def keep(index: int, tensor: Tensor) -> Tensor:
+        # Weights are frozen: the first site is where the graph of gradients has to begin.
+        if not tensor.requires_grad:
+            tensor = tensor.detach().requires_grad_()
+            starts.append(index)
+        stored[index] = tensor
+        return tensor
+
+    logits = sited(x, keep)
+    # In the order of the sites, which need not be that in which their tensors were finished.
+    for collector, site in zip(collectors, sited.sites, strict=True):
+        tensor = stored[site.index]
+        collector.add_activation(tensor.detach(), share, generator)
+        if site.index not in starts:
+            # Taken as it passes by: the gradients of all sites together are as large as their activations.
+            tensor.register_hook(collector.add_gradient)
+    for draw in range(_FISHER_DRAWS):
+        gradients = torch.autograd.grad(
+            logits,
+            [stored[index] for index in starts],
+            fisher_direction(logits.detach(), generator),
+            retain_graph=draw + 1 < _FISHER_DRAWS,
+        )
+        for index, gradient in zip(starts, gradients, strict=True):
+            collectors[index].add_gradient(gradient)
 
 
 def fisher_direction(logits: Tensor, generator: torch.Generator) -> Tensor:
