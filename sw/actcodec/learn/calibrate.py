@@ -2,7 +2,7 @@
 
 All in units of the reference byte x (`quantize8`), pooled over images and positions, block by block of channels:
 
-    mean, covariance    μ = E[x],  S = E[(x−μ)(x−μ)ᵀ]
+    mean, covariance    μ = E[x],  S = E[(x−μ)(x−μ)ᵀ]      sums are of x − c, c near the mean of the first batch
     Fisher information  G = E[g gᵀ],  g = Jᵀ·Σ_y ε_y √p_y (e_y − p),  J = ∂logits/∂x, p = softmax, ε_y = ±1 at random
 
 E over ε of g gᵀ is Jᵀ(diag p − p pᵀ)J, the Hessian of the KL divergence to the network's own output, as with labels
@@ -125,6 +125,7 @@ class _Collector:
         self._site, self._range, self._pre_activation = site, range_, pre_activation
         self._blocks = block_slices(site.channels, block)
         self._count = self._gradients = 0
+        self._centre: Tensor | None = None
         self._sum = np.zeros(site.channels)
         sizes = [s.stop - s.start for s in self._blocks]
         self._squares = [np.zeros((c, c)) for c in sizes]
@@ -135,12 +136,16 @@ class _Collector:
         """Add a batch N×C×H×W of real activations, ``share`` positions of which go to the sample."""
         r = self._range
         x = _rows(activation / r.scale + r.zero if self._pre_activation else r.quantize(activation))
+        places = torch.randint(len(x), (share,), generator=generator)
+        sample = x[places]
+        if self._centre is None:
+            # Whole, so that a centred byte is exact; around it the squares are no larger than what they vary by.
+            self._centre = x.mean(0).round()
+        x = x - self._centre
         self._count += len(x)
         self._sum += x.sum(0, dtype=torch.float64).numpy()
         for total, s in zip(self._squares, self._blocks, strict=True):
             total += _gram(x[:, s])
-        places = torch.randint(len(x), (share,), generator=generator)
-        sample = x[places]
         self._sample.append(sample.numpy() if self._pre_activation else sample.to(torch.uint8).numpy())
 
     def add_gradient(self, gradient: Tensor) -> None:
@@ -151,12 +156,13 @@ class _Collector:
             total += _gram(g[:, s])
 
     def finish(self) -> SiteStatistics:
+        assert self._centre is not None
         mean = self._sum / self._count
         return SiteStatistics(
             site=self._site,
             range=self._range,
             blocks=self._blocks,
-            mean=mean,
+            mean=mean + self._centre.double().numpy(),
             covariance=tuple(
                 total / self._count - np.outer(mean[s], mean[s])
                 for total, s in zip(self._squares, self._blocks, strict=True)
