@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from actcodec.cli import app
 from actcodec.data.augment import augmentation
 from actcodec.errors import ActcodecError
 from actcodec.learn import load_plan, plan_sha256
@@ -164,9 +165,9 @@ def test_what_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         world_size()
 
 
-def test_verbs_of_one_process_are_refused_under_torchrun() -> None:
-    environment = {**os.environ, "RANK": "1", "WORLD_SIZE": "2"}
-    command = [sys.executable, "-m", "actcodec", "density", "--out", "nowhere"]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 2
-    assert run.stderr == "error: torchrun: density takes one process; several share learn and train\n"
+def test_verbs_of_one_process_are_refused_under_torchrun(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ActcodecError, match="torchrun: density takes one process; several share learn and train"):
+        app(["density", "--out", str(tmp_path / "density")], standalone_mode=False)
+    assert not any(tmp_path.iterdir())

@@ -98,7 +98,7 @@ def _collect(
         collector.add_activation(tensor.detach(), share, generator)
         if site.index not in starts:
             # Taken as it passes by: the gradients of all sites together are as large as their activations.
-            tensor.register_hook(collector.add_gradient)
+            tensor.register_hook(collector.add_gradient)  # type: ignore[no-untyped-call]
     for draw in range(_FISHER_DRAWS):
         gradients = torch.autograd.grad(
             logits,

@@ -144,7 +144,8 @@ class _Learning:
         self._calibration = augmentation(train.name).apply(calibration, rng)
         self._data = TrainingData(network, split.pool.head(recipe.images), self._selection)
         self._search_data = TrainingData(network, split.pool.head(recipe.search_images), self._selection)
-        self._block_images = augmentation(train.name).apply(split.pool.images[: recipe.block_images], rng)
+        block_images = recipe.block_images if recipe.block_epochs else 0
+        self._block_images = augmentation(train.name).apply(split.pool.images[:block_images], rng)
         plain = sited_network(network)
         self._orders: Orders = {}
         if recipe.permute:
@@ -189,7 +190,7 @@ class _Learning:
             epochs=recipe.epochs,
             checkpoint_sha256=network.checkpoint_sha256 if weights is None else hashlib.sha256(weights).hexdigest(),
             network_macs=network_macs(network.model, network.input_shape),
-            block_images=len(self._block_images) if recipe.block_epochs else 0,
+            block_images=len(self._block_images),
             weights_trained=weights is not None,
         )
 
@@ -274,19 +275,21 @@ class _Learning:
         """Return the choices of water-filling or of a partition; of several bases those of least divergence."""
         recipe = self._recipe
         plain = [plain_options(site) for site in statistics]
-        offers: list[list[tuple[SiteOption, ...]]] = []
         bases: tuple[Basis, ...] = ("identity", "pca", "fisher")
+
+        def offer(basis: Basis) -> list[tuple[SiteOption, ...]]:
+            if basis == "identity":
+                return list(plain)
+            return [(projection(site, basis), *others) for site, others in zip(statistics, plain, strict=True)]
+
         if recipe.transform == "best":
             chosen = self._projections(student, statistics, target)
-            offers = [[(option, *others) for option, others in zip(chosen, plain, strict=True)]]
-        else:
-            for basis in bases if recipe.transform == "auto" else (recipe.transform,):
-                if basis == "identity":
-                    offers.append(list(plain))
-                else:
-                    pairs = zip(statistics, plain, strict=True)
-                    offers.append([(projection(site, basis), *others) for site, others in pairs])
-        spread = [self._allocate(offer, target) for offer in offers]
+            return self._allocate([(option, *others) for option, others in zip(chosen, plain, strict=True)], target)
+        # One basis after the other: what the others of a site were is gone before the next one is measured.
+        spread = [
+            self._allocate(offer(basis), target)
+            for basis in (bases if recipe.transform == "auto" else (recipe.transform,))
+        ]
         if len(spread) == 1:
             return spread[0]
         costs = [self._divergence(CompressedNetwork.of_plan(student, self._built(choices))) for choices in spread]
