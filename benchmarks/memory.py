@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ def end_phase(name: str) -> None:
     status = Path("/proc/self/status").read_text()
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     PHASES[name] = round(int(peak.split()[1]) / 1024)
+    print(f"{name}: {PHASES[name]} MiB", file=sys.stderr, flush=True)
     Path("/proc/self/clear_refs").write_text("5")
 
 
