@@ -22,6 +22,10 @@ QUICK = LearnRecipe(
 )
 
 
+ARGUMENTS = ("state", "greedy_log", "search_log", "report", "world")
+"""What `quick_plan` hands to `learn` as it is."""
+
+
 @lru_cache(maxsize=1)
 def network() -> Network:
     torch.set_num_threads(1)
@@ -40,6 +44,6 @@ def split() -> TrainingSplit:
 
 def quick_plan(target: float = 3.0, **changes: object) -> Plan:
     """A plan of the embedded network by the quick recipe with ``changes``; never kept, so never shared by mistake."""
-    files = {name: changes.pop(name) for name in ("state", "greedy_log", "search_log", "report") if name in changes}
+    given = {name: changes.pop(name) for name in ARGUMENTS if name in changes}
     recipe = QUICK.model_copy(update=changes)
-    return learn(network(), training(), target, 0, recipe=recipe, progress=False, **files)  # type: ignore[arg-type]
+    return learn(network(), training(), target, 0, recipe=recipe, progress=False, **given)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -39,11 +40,22 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+_SHARED = ("learn", "train")
+"""Verbs that several processes share; the others would each write the same files."""
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Activation compression for CNN accelerators: learn, export, golden model, RTL, co-simulation, traffic."""
+    if "WORLD_SIZE" in os.environ and context.invoked_subcommand not in _SHARED:
+        from actcodec.learn.distributed import world_size
+
+        if world_size() > 1:
+            known = " and ".join(_SHARED)
+            raise ActcodecError("torchrun", f"{context.invoked_subcommand} takes one process; several share {known}")
 
 
 _VERBS = (learning, density, sweep, coding, baseline, codecs, hardware, pim, accelerator, memory, comparing, demo)

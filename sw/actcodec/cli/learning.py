@@ -82,13 +82,21 @@ def train(
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Train a network from scratch; interrupted, the same command goes on where it stopped."""
+    """Train a network from scratch; interrupted, the same command goes on where it stopped.
+
+    Under torchrun all processes share every batch.
+    """
     from actcodec.learn import TrainingRecipe, train_network
+    from actcodec.learn.distributed import joined
 
     use_threads(threads)
-    result = train_network(
-        model, out, recipe=TrainingRecipe(epochs=epochs), seed=seed, root=data_root, images=images, dataset=dataset
-    )
+    recipe = TrainingRecipe(epochs=epochs)
+    with joined() as world:
+        result = train_network(
+            model, out, recipe=recipe, seed=seed, root=data_root, images=images, dataset=dataset, world=world
+        )
+    if not world.is_first:
+        return
     if json_output:
         print_json({"model": model, "checkpoint": str(result.checkpoint), "accuracy": result.accuracy})
     else:
@@ -109,10 +117,14 @@ def learn(
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Learn a plan: projection, widths and quantizers of every stored activation of a network."""
+    """Learn a plan: projection, widths and quantizers of every stored activation of a network.
+
+    Under torchrun all processes share every batch of search and end-to-end training.
+    """
     from actcodec.data import load_dataset
     from actcodec.learn import learn as run
     from actcodec.learn import load_recipe, save_plan
+    from actcodec.learn.distributed import joined
     from actcodec.params import load_params
 
     use_threads(threads)
@@ -121,19 +133,24 @@ def learn(
     data = load_dataset(network.dataset, "train", data_root)
     state = out.with_name(f"{out.name}.resume")
     search_log = out.with_name(f"{out.name}.search.json")
-    search_log.unlink(missing_ok=True)
-    plan = run(
-        network,
-        data,
-        target_bits,
-        seed,
-        recipe=chosen,
-        params=params,
-        state=state,
-        greedy_log=out.with_name(f"{out.name}.greedy.json"),
-        search_log=search_log,
-        report=_report_step,
-    )
+    with joined() as world:
+        if world.is_first:
+            search_log.unlink(missing_ok=True)
+        plan = run(
+            network,
+            data,
+            target_bits,
+            seed,
+            recipe=chosen,
+            params=params,
+            state=state,
+            greedy_log=out.with_name(f"{out.name}.greedy.json"),
+            search_log=search_log,
+            report=_report_step,
+            world=world,
+        )
+    if not world.is_first:
+        return
     digest = save_plan(plan, out)
     if search_log.exists():
         from actcodec.learn.search.plot import draw_trajectory

@@ -12,6 +12,19 @@ from actcodec.data.source import parse, shape_of
 from actcodec.errors import ActcodecError
 
 
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """What was drawn for N images: first row and column of the crop (N,), and whether it is mirrored (N,)."""
+
+    top: NDArray[np.int64]
+    left: NDArray[np.int64]
+    mirrored: NDArray[np.bool_]
+
+    def of(self, places: NDArray[np.intp]) -> Draws:
+        """Return the draws of the images at ``places``."""
+        return Draws(self.top[places], self.left[places], self.mirrored[places])
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """A random crop out of the image padded by ``pad`` zeros on each side; mirrored at random if ``flip``."""
@@ -21,15 +34,23 @@ class Augmentation:
 
     def apply(self, images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """Return uint8 N×H×W×C images, each shifted by −pad…pad and mirrored with probability ½."""
+        return self.apply_drawn(images, self.draw(len(images), rng))
+
+    def draw(self, count: int, rng: np.random.Generator) -> Draws:
+        """Draw for ``count`` images, so that a part of them can be made elsewhere."""
+        top, left = rng.integers(0, 2 * self.pad + 1, (2, count))
+        mirrored = rng.integers(0, 2, count).astype(bool) if self.flip else np.zeros(count, bool)
+        return Draws(top, left, mirrored)
+
+    def apply_drawn(self, images: NDArray[np.uint8], draws: Draws) -> NDArray[np.uint8]:
+        """Return uint8 N×H×W×C images, each cropped and mirrored as it was drawn."""
         count, height, width, _ = images.shape
         margin = (self.pad, self.pad)
         padded = np.pad(images, ((0, 0), margin, margin, (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
-        top, left = rng.integers(0, 2 * self.pad + 1, (2, count))
-        crops = windows[np.arange(count), top, left].transpose(0, 2, 3, 1)
+        crops = windows[np.arange(count), draws.top, draws.left].transpose(0, 2, 3, 1)
         if self.flip:
-            mirrored = rng.integers(0, 2, count).astype(bool)
-            crops[mirrored] = crops[mirrored, :, ::-1]
+            crops[draws.mirrored] = crops[draws.mirrored, :, ::-1]
         return np.ascontiguousarray(crops)
 
 

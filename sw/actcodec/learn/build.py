@@ -38,19 +38,21 @@ def build_site(choice: Choice, settings: StreamSettings) -> SitePlan:
     forward = np.where(live, option.P[kept] / step[:, None], 0)
     bias = np.where(width > 0, -(option.P[kept] @ (stats.mean - stats.range.zero) + offset) / step, 0)
     x = stats.sample.astype(np.float64) - stats.range.zero
-    codes = np.clip(np.floor(x @ forward.T + bias + 0.5), 0, (1 << width.astype(np.int64)) - 1)
+    top = (1 << width.astype(np.int64)) - 1
     P, R, bias_out = np.zeros((K, b)), np.zeros((C, b)), np.zeros(C)
     for block in info.blocks:
         (c0, c1), (k0, k1) = block.channels, block.coefficients
         P[k0:k1, : c1 - c0] = forward[k0:k1, c0:c1]
+        z = x[:, c0:c1] @ forward[k0:k1, c0:c1].T + bias[k0:k1]
+        codes = np.clip(np.floor(z + 0.5), 0, top[k0:k1])
         if option.transform == "folded":
             low, high = (float(end - stats.range.zero) for end in (stats.range.low, stats.range.high))
-            R[c0:c1, : k1 - k0], bias_out[c0:c1] = fit_clamped(codes[:, k0:k1], x[:, c0:c1], low, high)
+            R[c0:c1, : k1 - k0], bias_out[c0:c1] = fit_clamped(codes, x[:, c0:c1], low, high)
         elif projected:
-            R[c0:c1, : k1 - k0], bias_out[c0:c1] = _fit(codes[:, k0:k1], x[:, c0:c1])
+            R[c0:c1, : k1 - k0], bias_out[c0:c1] = _fit(codes, x[:, c0:c1])
         else:
             for i in range(c1 - c0):
-                R[c0 + i, i : i + 1], bias_out[c0 + i] = _fit(codes[:, [k0 + i]], x[:, c0 + i])
+                R[c0 + i, i : i + 1], bias_out[c0 + i] = _fit(codes[:, [i]], x[:, c0 + i])
     return SitePlan(info, PlanArrays(P, R, bias, bias_out, width, choice.group[kept], np.arange(C, dtype=np.uint16)))
 
 

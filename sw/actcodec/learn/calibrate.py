@@ -2,7 +2,7 @@
 
 All in units of the reference byte x (`quantize8`), pooled over images and positions, block by block of channels:
 
-    mean, covariance    μ = E[x],  S = E[(x−μ)(x−μ)ᵀ]
+    mean, covariance    μ = E[x],  S = E[(x−μ)(x−μ)ᵀ]      sums are of x − c, c near the mean of the first batch
     Fisher information  G = E[g gᵀ],  g = Jᵀ·Σ_y ε_y √p_y (e_y − p),  J = ∂logits/∂x, p = softmax, ε_y = ±1 at random
 
 E over ε of g gᵀ is Jᵀ(diag p − p pᵀ)J, the Hessian of the KL divergence to the network's own output, as with labels
@@ -12,7 +12,7 @@ position costs ½ eᵀGe.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,30 +72,42 @@ def calibrate(
     generator = torch.Generator().manual_seed(seed)
     collectors = [_Collector(site, ranges[site.index], block, site.index in folded) for site in sited.sites]
     for x in inputs:
-        share = -(-positions * len(x) // images)
-        stored: dict[int, Tensor] = {}
-
-        def keep(index: int, tensor: Tensor, stored: dict[int, Tensor] = stored) -> Tensor:
-            # Weights are frozen: the first site is where the graph of gradients has to begin.
-            tensor = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
-            stored[index] = tensor
-            return tensor
-
-        logits = sited(x, keep)
-        # In the order of the sites, which need not be that in which their tensors were finished.
-        tensors = [stored[site.index] for site in sited.sites]
-        for collector, tensor in zip(collectors, tensors, strict=True):
-            collector.add_activation(tensor.detach(), share, generator)
-        for draw in range(_FISHER_DRAWS):
-            gradients = torch.autograd.grad(
-                logits,
-                tensors,
-                fisher_direction(logits.detach(), generator),
-                retain_graph=draw + 1 < _FISHER_DRAWS,
-            )
-            for collector, gradient in zip(collectors, gradients, strict=True):
-                collector.add_gradient(gradient)
+        _collect(sited, x, collectors, -(-positions * len(x) // images), generator)
     return tuple(collector.finish() for collector in collectors)
+
+
+def _collect(
+    sited: SitedNetwork, x: Tensor, collectors: Sequence[_Collector], share: int, generator: torch.Generator
+) -> None:
+    """Add what a batch tells; its graph is gone on return, before that of the next one is made."""
+    stored: dict[int, Tensor] = {}
+    starts: list[int] = []
+
+    def keep(index: int, tensor: Tensor) -> Tensor:
+        # Weights are frozen: the first site is where the graph of gradients has to begin.
+        if not tensor.requires_grad:
+            tensor = tensor.detach().requires_grad_()
+            starts.append(index)
+        stored[index] = tensor
+        return tensor
+
+    logits = sited(x, keep)
+    # In the order of the sites, which need not be that in which their tensors were finished.
+    for collector, site in zip(collectors, sited.sites, strict=True):
+        tensor = stored[site.index]
+        collector.add_activation(tensor.detach(), share, generator)
+        if site.index not in starts:
+            # Taken as it passes by: the gradients of all sites together are as large as their activations.
+            tensor.register_hook(collector.add_gradient)  # type: ignore[no-untyped-call]
+    for draw in range(_FISHER_DRAWS):
+        gradients = torch.autograd.grad(
+            logits,
+            [stored[index] for index in starts],
+            fisher_direction(logits.detach(), generator),
+            retain_graph=draw + 1 < _FISHER_DRAWS,
+        )
+        for index, gradient in zip(starts, gradients, strict=True):
+            collectors[index].add_gradient(gradient)
 
 
 def fisher_direction(logits: Tensor, generator: torch.Generator) -> Tensor:
@@ -113,6 +125,7 @@ class _Collector:
         self._site, self._range, self._pre_activation = site, range_, pre_activation
         self._blocks = block_slices(site.channels, block)
         self._count = self._gradients = 0
+        self._centre: Tensor | None = None
         self._sum = np.zeros(site.channels)
         sizes = [s.stop - s.start for s in self._blocks]
         self._squares = [np.zeros((c, c)) for c in sizes]
@@ -123,12 +136,16 @@ class _Collector:
         """Add a batch N×C×H×W of real activations, ``share`` positions of which go to the sample."""
         r = self._range
         x = _rows(activation / r.scale + r.zero if self._pre_activation else r.quantize(activation))
+        places = torch.randint(len(x), (share,), generator=generator)
+        sample = x[places]
+        if self._centre is None:
+            # Whole, so that a centred byte is exact; around it the squares are no larger than what they vary by.
+            self._centre = x.mean(0).round()
+        x = x - self._centre
         self._count += len(x)
         self._sum += x.sum(0, dtype=torch.float64).numpy()
         for total, s in zip(self._squares, self._blocks, strict=True):
             total += _gram(x[:, s])
-        places = torch.randint(len(x), (share,), generator=generator)
-        sample = x[places]
         self._sample.append(sample.numpy() if self._pre_activation else sample.to(torch.uint8).numpy())
 
     def add_gradient(self, gradient: Tensor) -> None:
@@ -139,12 +156,13 @@ class _Collector:
             total += _gram(g[:, s])
 
     def finish(self) -> SiteStatistics:
+        assert self._centre is not None
         mean = self._sum / self._count
         return SiteStatistics(
             site=self._site,
             range=self._range,
             blocks=self._blocks,
-            mean=mean,
+            mean=mean + self._centre.double().numpy(),
             covariance=tuple(
                 total / self._count - np.outer(mean[s], mean[s])
                 for total, s in zip(self._squares, self._blocks, strict=True)

@@ -27,6 +27,7 @@ from actcodec.learn.bases import choose_bases
 from actcodec.learn.batches import input_batches
 from actcodec.learn.build import build_site
 from actcodec.learn.calibrate import SiteStatistics, calibrate
+from actcodec.learn.distributed import ALONE, World
 from actcodec.learn.draft import StreamSettings
 from actcodec.learn.option import SiteOption, plain_options, projection, raw
 from actcodec.learn.order import Orders, choose_orders
@@ -66,6 +67,7 @@ def learn(
     search_log: Path | None = None,
     report: Report | None = None,
     progress: bool = True,
+    world: World = ALONE,
 ) -> Plan:
     """Return the plan that codes every site of ``network`` in at most ``target_bits`` stream bits a value.
 
@@ -73,7 +75,11 @@ def learn(
     ``greedy_log`` that of a greedy allocation, its log as well: given again, with any target, it is gone on with where
     the target lies below what it has reached. ``search_log`` gets the trajectory of a search. ``report`` is called with
     every greedy step. Deterministic in ``seed`` on one thread.
-    Raises ActcodecError for a data set that is not the network's or a target that cannot be reached.
+
+    The processes of ``world`` all call this and all get the plan. They share search and end-to-end training; all before
+    and between is the first one's, and so are the files.
+    Raises ActcodecError for a data set that is not the network's, a target that cannot be reached, or several processes
+    with nothing to share.
     """
     recipe, params = recipe or LearnRecipe(), params or CodecParams()
     if train.name != network.dataset:
@@ -84,7 +90,14 @@ def learn(
         )
     if not 0 < target_bits <= 8:
         raise ActcodecError("target_bits", f"{target_bits} is outside 0…8")
-    run = _Learning(network, train, target_bits, seed, recipe, params, state, greedy_log, search_log, report, progress)
+    if world.size > 1 and not (recipe.epochs or recipe.search_epochs):
+        raise ActcodecError(
+            "torchrun", f"method {recipe.method!r} has no epochs for {world.size} processes to share; it takes one"
+        )
+    progress = progress and world.is_first
+    run = _Learning(
+        network, train, target_bits, seed, recipe, params, state, greedy_log, search_log, report, progress, world
+    )
     return run.plan()
 
 
@@ -118,8 +131,9 @@ class _Learning:
         search_log: Path | None,
         report: Report | None,
         progress: bool,
+        world: World,
     ) -> None:
-        self._search_log = search_log
+        self._search_log, self._world = search_log, world
         self._network, self._target, self._seed, self._recipe = network, target_bits, seed, recipe
         self._files, self._report, self._progress = _Files(state, greedy_log), report, progress
         self._settings = StreamSettings(params, recipe.order, recipe.align_bits, recipe.transaction_bytes)
@@ -130,29 +144,29 @@ class _Learning:
         self._calibration = augmentation(train.name).apply(calibration, rng)
         self._data = TrainingData(network, split.pool.head(recipe.images), self._selection)
         self._search_data = TrainingData(network, split.pool.head(recipe.search_images), self._selection)
-        self._block_images = augmentation(train.name).apply(split.pool.images[: recipe.block_images], rng)
+        block_images = recipe.block_images if recipe.block_epochs else 0
+        self._block_images = augmentation(train.name).apply(split.pool.images[:block_images], rng)
         plain = sited_network(network)
         self._orders: Orders = {}
         if recipe.permute:
-            self._orders = choose_orders(network, plain, self._batches("channel orders"), params.block)
+            self._orders = world.by_first(
+                lambda: choose_orders(network, plain, self._batches("channel orders"), params.block)
+            )
         self._teacher = sited_network(network, orders=self._orders) if self._orders else plain
-        self._ranges = choose_ranges(self._teacher, self._batches("ranges"), seed)
+        self._ranges = world.by_first(lambda: choose_ranges(self._teacher, self._batches("ranges"), seed))
         self._folded = tuple(site.site for site in foldable_sites(network)) if recipe.folded else ()
         self._start = sited_network(network, folded=self._folded) if self._folded else self._teacher
 
     def plan(self) -> Plan:
         """Run every stage that the recipe asks for."""
         recipe = self._recipe
-        student = self._start
-        sites: Sites | None = None
         changes_weights = recipe.batchnorm or recipe.trains_weights
+        student = sited_network(self._network, orders=self._orders) if changes_weights else self._start
+        sites: Sites | None = None
         for number in range(recipe.rounds):
             target = _target_of_round(self._target, number, recipe.rounds)
             files = self._files.of_round(number)
-            statistics = self._statistics(student)
-            if changes_weights and student is self._start:
-                student = sited_network(self._network, orders=self._orders)
-            sites = self._allocated(student, statistics, target, sites, files)
+            sites = self._allocated(student, target, sites, files)
             sites = self._tuned(student, sites, files.state)
         assert sites is not None
         if self._orders:
@@ -176,7 +190,7 @@ class _Learning:
             epochs=recipe.epochs,
             checkpoint_sha256=network.checkpoint_sha256 if weights is None else hashlib.sha256(weights).hexdigest(),
             network_macs=network_macs(network.model, network.input_shape),
-            block_images=len(self._block_images) if recipe.block_epochs else 0,
+            block_images=len(self._block_images),
             weights_trained=weights is not None,
         )
 
@@ -198,22 +212,29 @@ class _Learning:
     def _layer(self, choice: Choice) -> CodecLayer:
         return CodecLayer(build_site(choice, self._settings)).requires_grad_(False)
 
-    def _allocated(
+    def _allocated(self, student: SitedNetwork, target: float, before: Sites | None, files: _Files) -> Sites:
+        """Return the sites of an allocation; ``before`` is what an earlier round made of them."""
+        recipe, world = self._recipe, self._world
+        if recipe.search_epochs:
+            above = min(target + recipe.search_above, MAX_WIDTH)
+            start = world.by_first(lambda: self._spread(student, self._statistics(student), above))
+            return self._searched(student, start, target, files.state)
+        return world.by_first(lambda: self._measured(student, self._statistics(student), target, before, files.greedy))
+
+    def _measured(
         self,
         student: SitedNetwork,
         statistics: tuple[SiteStatistics, ...],
         target: float,
         before: Sites | None,
-        files: _Files,
+        greedy_log: Path | None,
     ) -> Sites:
-        """Return the sites of an allocation; ``before`` is what an earlier round made of them."""
+        """Return the sites of an allocation by ``statistics``."""
         recipe, settings = self._recipe, self._settings
         if recipe.allocation == "greedy":
-            return self._greedy(student, statistics, target, before, files.greedy)
+            return self._greedy(student, statistics, target, before, greedy_log)
         if recipe.allocation in ("waterfill", "partition"):
-            above = min(target + recipe.search_above, MAX_WIDTH) if recipe.search_epochs else target
-            start = self._spread(student, statistics, above)
-            return self._searched(student, start, target, files.state) if recipe.search_epochs else self._built(start)
+            return self._built(self._spread(student, statistics, target))
         if recipe.allocation == "raw":
             choices = fixed_width([raw(s) for s in statistics], 8, settings)
         elif recipe.allocation == "fixed-width":
@@ -254,19 +275,21 @@ class _Learning:
         """Return the choices of water-filling or of a partition; of several bases those of least divergence."""
         recipe = self._recipe
         plain = [plain_options(site) for site in statistics]
-        offers: list[list[tuple[SiteOption, ...]]] = []
         bases: tuple[Basis, ...] = ("identity", "pca", "fisher")
+
+        def offer(basis: Basis) -> list[tuple[SiteOption, ...]]:
+            if basis == "identity":
+                return list(plain)
+            return [(projection(site, basis), *others) for site, others in zip(statistics, plain, strict=True)]
+
         if recipe.transform == "best":
             chosen = self._projections(student, statistics, target)
-            offers = [[(option, *others) for option, others in zip(chosen, plain, strict=True)]]
-        else:
-            for basis in bases if recipe.transform == "auto" else (recipe.transform,):
-                if basis == "identity":
-                    offers.append(list(plain))
-                else:
-                    pairs = zip(statistics, plain, strict=True)
-                    offers.append([(projection(site, basis), *others) for site, others in pairs])
-        spread = [self._allocate(offer, target) for offer in offers]
+            return self._allocate([(option, *others) for option, others in zip(chosen, plain, strict=True)], target)
+        # One basis after the other: what the others of a site were is gone before the next one is measured.
+        spread = [
+            self._allocate(offer(basis), target)
+            for basis in (bases if recipe.transform == "auto" else (recipe.transform,))
+        ]
         if len(spread) == 1:
             return spread[0]
         costs = [self._divergence(CompressedNetwork.of_plan(student, self._built(choices))) for choices in spread]
@@ -293,8 +316,9 @@ class _Learning:
             {"network": self._network.name, "start": _digest(self._built(choices)), "target": target},
             state and state.with_name(f"{state.stem}.search{state.suffix}"),
             self._progress,
+            self._world,
         )
-        if self._search_log is not None:
+        if self._search_log is not None and self._world.is_first:
             log.write(self._search_log)
         return sites
 
@@ -368,24 +392,39 @@ class _Learning:
         recipe = self._recipe
         compressed = CompressedNetwork.of_plan(student, sites)
         if recipe.batchnorm:
-            reestimate(compressed, self._batches("BatchNorm"))
+            self._world.by_first(lambda: reestimate(compressed, self._batches("BatchNorm")))
+            self._world.copy_from_first(list(student.parameters()))
         trainable = any(p.requires_grad for p in compressed.layers.parameters())
         if recipe.block_epochs and trainable:
             sites = self._reconstructed(compressed, sites)
             compressed = CompressedNetwork.of_plan(student, sites)
         if recipe.epochs and (trainable or recipe.weights):
             identity = {"network": self._network.name, "sites": _digest(sites), "pool": len(self._data.pool)}
-            train(compressed, self._teacher, self._data, recipe, self._seed, identity, state, self._progress)
+            train(
+                compressed,
+                self._teacher,
+                self._data,
+                recipe,
+                self._seed,
+                identity,
+                state,
+                self._progress,
+                world=self._world,
+            )
             sites = compressed.plans()
         return sites
 
     def _reconstructed(self, compressed: CompressedNetwork, sites: Sites) -> Sites:
         """Return ``sites`` after block-wise reconstruction, or as they were where that is better."""
-        before = self._divergence(compressed)
-        reconstruct(
-            compressed, self._teacher, self._network, self._block_images, self._recipe, self._seed, self._progress
-        )
-        return compressed.plans() if self._divergence(compressed) < before else sites
+
+        def better() -> Sites:
+            before = self._divergence(compressed)
+            reconstruct(
+                compressed, self._teacher, self._network, self._block_images, self._recipe, self._seed, self._progress
+            )
+            return compressed.plans() if self._divergence(compressed) < before else sites
+
+        return self._world.by_first(better)
 
 
 def _target_of_round(target: float, number: int, rounds: int) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actcodec.learn.calibrate import SiteStatistics
-from actcodec.learn.distortion import Quantizers, measure_quantizers
+from actcodec.learn.distortion import measure_quantizers
 from actcodec.learn.pca import Basis, BlockTransform, block_transforms
 from actcodec.params import MAX_WIDTH, Transform
 
@@ -63,11 +64,16 @@ def option_of(
     name: str, transform: Transform, statistics: SiteStatistics, blocks: tuple[BlockTransform, ...]
 ) -> SiteOption:
     """Return the option of given block transforms, its quantizers measured on the sample of the site."""
-    P, R = _diagonal(statistics, blocks)
-    z = (statistics.sample - statistics.mean) @ P.T
-    quantizers: Quantizers = measure_quantizers(z)
+    P, R = _diagonal(statistics, blocks) if name != "identity" else (_unit(statistics.site.channels),) * 2
+    # Block by block: the coefficients of a whole site's sample would be as large as all that is kept of a site.
+    fitted = [
+        measure_quantizers((statistics.sample[:, part] - statistics.mean[part]) @ block.P.T)
+        for part, block in zip(statistics.blocks, blocks, strict=True)
+    ]
+    distortion = np.concatenate([quantizers.distortion for quantizers in fitted], 1)
     # A row of P over its step has to fit int8; only coefficients that hardly vary have a finer one.
-    step = np.maximum(quantizers.step, np.abs(P).max(1) / LARGEST_GAIN)
+    step = np.concatenate([quantizers.step for quantizers in fitted], 1)
+    step = np.maximum(step, np.abs(P).max(1) / LARGEST_GAIN)
     sensitivity = np.concatenate([block.sensitivity for block in blocks])
     return SiteOption(
         name=name,
@@ -75,10 +81,10 @@ def option_of(
         statistics=statistics,
         P=P,
         R=R,
-        offset=quantizers.offset,
+        offset=np.concatenate([quantizers.offset for quantizers in fitted], 1),
         step=step,
-        distortion=quantizers.distortion,
-        loss=quantizers.distortion * sensitivity,
+        distortion=distortion,
+        loss=distortion * sensitivity,
     )
 
 
@@ -88,8 +94,16 @@ def raw(statistics: SiteStatistics) -> SiteOption:
     loss = np.full((MAX_WIDTH + 1, channels), np.inf)
     loss[MAX_WIDTH] = 0
     unit = np.ones((MAX_WIDTH + 1, channels))
-    eye = np.eye(channels)
+    eye = _unit(channels)
     return SiteOption("bypass", "bypass", statistics, eye, eye, 0 * unit, unit, loss, loss)
+
+
+@lru_cache(maxsize=16)
+def _unit(channels: int) -> FloatArray:
+    """The unit matrix, one for all sites of ``channels``: each would be a large part of what is kept of a site."""
+    eye = np.eye(channels)
+    eye.setflags(write=False)
+    return eye
 
 
 def _diagonal(statistics: SiteStatistics, blocks: tuple[BlockTransform, ...]) -> tuple[FloatArray, FloatArray]:

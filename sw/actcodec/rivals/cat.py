@@ -11,7 +11,7 @@ the price is due above the target only, so that it can be compared with others a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -105,9 +105,11 @@ class CatNetwork(CompressedNetwork):
         self._quantizers, self._target, self._price = layers, target_bits, price
         self._total = sum(layer.values for layer in layers)
 
-    def with_penalty(self, x: Tensor, reconstruction: float) -> tuple[Tensor, Tensor]:
+    def with_penalty(
+        self, x: Tensor, reconstruction: float, whole: Callable[[Tensor], Tensor] = lambda means: means
+    ) -> tuple[Tensor, Tensor]:
         """Return logits and the reconstruction penalty plus λ·max(0, entropy − target)."""
-        logits, penalty = super().with_penalty(x, reconstruction)
+        logits, penalty = super().with_penalty(x, reconstruction, whole)
         entropy = torch.stack([layer.values / self._total * layer.entropy for layer in self._quantizers]).sum()
         return logits, penalty + self._price * torch.relu(entropy - self._target)
 

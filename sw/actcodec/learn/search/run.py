@@ -16,6 +16,7 @@ from actcodec.files import write_json
 from actcodec.learn.allocation.choice import Choice
 from actcodec.learn.allocation.partition import coefficient_bits
 from actcodec.learn.build import build_site
+from actcodec.learn.distributed import ALONE, World
 from actcodec.learn.draft import StreamSettings
 from actcodec.learn.plan import SitePlan
 from actcodec.learn.recipe import LearnRecipe
@@ -71,11 +72,12 @@ def search(
     identity: dict[str, Any],
     state: Path | None = None,
     progress: bool = True,
+    world: World = ALONE,
 ) -> tuple[tuple[SitePlan, ...], SearchLog]:
     """Search the widths of all groups of ``choices`` and train everything else with them; return sites and the log.
 
-    ``student``'s weights change where the recipe trains weights. Sites that are raw bytes stay so. ``state`` and
-    ``identity`` as of `tuning.trainer.train`. Raises ActcodecError where the target cannot be reached.
+    ``student``'s weights change where the recipe trains weights. Sites that are raw bytes stay so. ``state``,
+    ``identity`` and ``world`` as of `tuning.trainer.train`. Raises ActcodecError where the target cannot be reached.
     """
     model = MODELS[recipe.search]
     layers: list[nn.Module] = []
@@ -119,10 +121,10 @@ def search(
     )
 
     def divergence(network: CompressedNetwork) -> float:
-        return selection_divergence(network, teacher, data.network, data.selection, progress)
+        return selection_divergence(network, teacher, data.network, data.selection, progress, world)
 
     before = divergence(CompressedNetwork.of_plan(student, [build_site(choice, settings) for choice in choices]))
-    train(compressed, teacher, data, stage, seed, identity, state, progress, steering)
+    train(compressed, teacher, data, stage, seed, identity, state, progress, steering, world)
     mixed = divergence(compressed)
     widths = iter(whole_widths(searched, math.floor(target_bits * values / 8) - raw_bytes))
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from actcodec.learn.batches import input_batches
+from actcodec.learn.distributed import ALONE, World
 from actcodec.learn.divergence import kl_divergence
 from actcodec.learn.plan import SitePlan
 from actcodec.learn.tuning.layer import CodecLayer
@@ -43,21 +44,27 @@ class CompressedNetwork(nn.Module):
         """Map inputs N×C×H×W to logits through compressed sites."""
         return self.sited(x, self.code)  # type: ignore[no-any-return]
 
-    def with_penalty(self, x: Tensor, reconstruction: float) -> tuple[Tensor, Tensor]:
-        """Return logits and γ·mean over sites of ‖a − â‖²/‖a‖², γ = ``reconstruction``."""
-        terms: list[Tensor] = []
+    def with_penalty(
+        self, x: Tensor, reconstruction: float, whole: Callable[[Tensor], Tensor] = lambda means: means
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits and γ·mean over sites of ‖a − â‖²/‖a‖², γ = ``reconstruction``.
+
+        Where ``x`` is a part of a batch, ``whole`` turns means over it into those over the batch, which ‖a‖² is of.
+        """
+        errors: list[Tensor] = []
+        sizes: list[Tensor] = []
 
         def code(site: int, tensor: Tensor) -> Tensor:
             out = self.code(site, tensor)
-            size = tensor.detach().square().mean().clamp_min(1e-12)
-            terms.append((tensor - out).square().mean() / size)
+            sizes.append(tensor.detach().square().mean())
+            errors.append((tensor - out).square().mean())
             return out
 
         if not reconstruction:
             logits = self(x)
             return logits, logits.new_zeros(())
         logits = self.sited(x, code)
-        return logits, reconstruction * torch.stack(terms).mean()
+        return logits, reconstruction * (torch.stack(errors) / whole(torch.stack(sizes)).clamp_min(1e-12)).mean()
 
 
 @torch.no_grad()
@@ -67,11 +74,15 @@ def selection_divergence(
     network: Network,
     images: NDArray[np.uint8],
     progress: bool = True,
+    world: World = ALONE,
 ) -> float:
-    """Return the mean KL divergence over ``images``, in nats, of ``compressed`` from ``teacher``."""
+    """Return the mean KL divergence over ``images``, in nats, of ``compressed`` from ``teacher``.
+
+    Every process of ``world`` measures its part of them.
+    """
     device = next(compressed.parameters()).device
     total = 0.0
-    for x in input_batches(network, images, _SELECTION_BATCH, "divergence", progress):
+    for x in input_batches(network, images[world.part(len(images))], _SELECTION_BATCH, "divergence", progress):
         x = x.to(device)
         total += float(kl_divergence(teacher(x), compressed(x)).sum())
-    return total / len(images)
+    return float(world.sum(torch.tensor(total, dtype=torch.float64))) / len(images)

@@ -6,7 +6,7 @@ over the layers and, where the recipe says so, the network's weights. Adam, cosi
 2018) on request. A weight's rate is relative to its tensor's rms, so that one number suits all tensors. Every epoch
 draws its order and augmentation from (seed, epoch) alone and its state is written whole or not at all, so a run that
 was killed at any moment ends in the same bytes. The epoch with the least divergence on the selection images is kept,
-or the last one; what came in counts as epoch 0.
+or the last one; what came in counts as epoch 0. Several processes share every batch (`distributed`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from actcodec.data.augment import augmentation
 from actcodec.errors import ActcodecError
 from actcodec.files import write_text
 from actcodec.learn.checkpoint import load_checkpoint, save_checkpoint
+from actcodec.learn.distributed import ALONE, World
 from actcodec.learn.divergence import kl_divergence
 from actcodec.learn.progress import track
 from actcodec.learn.recipe import LearnRecipe
@@ -104,26 +105,32 @@ def train(
     state: Path | None = None,
     progress: bool = True,
     steering: Steering | None = None,
+    world: World = ALONE,
 ) -> None:
     """Train ``compressed`` in place for ``recipe.epochs`` and leave the best epoch's numbers in it.
 
     ``state`` is a file that is written after every epoch and taken up if it exists; beside it a CSV log with a line an
     epoch. ``identity`` names what is trained: a state of another plan, recipe or seed is refused with ActcodecError.
-    ``steering`` is a method's own part in every step.
+    ``steering`` is a method's own part in every step. All processes of ``world`` call this alike and end with the same
+    numbers; ``state`` is the first one's.
     """
+    world.check_batches(len(data.pool), recipe.batch)
     device = device_of(recipe)
     compressed.to(device)
     teacher.to(device)
-    run = _Run(compressed, teacher, data, recipe, seed, device, steering)
+    world.copy_from_first([*compressed.parameters(), *compressed.buffers()])
+    progress = progress and world.is_first
+    run = _Run(compressed, teacher, data, recipe, seed, device, steering, world)
     header: dict[str, Any] = {**identity, "seed": seed, "recipe": recipe.model_dump(mode="json")}
-    if state is not None and state.exists():
-        run.restore(*load_checkpoint(state, header))
+    before = world.by_first(lambda: load_checkpoint(state, header) if state is not None and state.exists() else None)
+    if before is not None:
+        run.restore(*before)
     else:
         run.consider(0, None, progress)
     while run.epochs_done < recipe.epochs and not run.settled:
         loss = run.epoch(run.epochs_done, progress)
         run.consider(run.epochs_done + 1, loss, progress)
-        if state is not None:
+        if state is not None and world.is_first:
             save_checkpoint(state, run.state(), {**header, **run.header()})
             write_text(state.with_suffix(".csv"), run.log())
     run.leave_best()
@@ -143,10 +150,11 @@ class _Run:
         seed: int,
         device: torch.device,
         steering: Steering | None,
+        world: World,
     ) -> None:
         self._compressed, self._teacher, self._data = compressed, teacher, data
         self._recipe, self._seed, self._device = recipe, seed, device
-        self._steering = steering
+        self._steering, self._world = steering, world
         weights = {f"sited.{name}" for name, _ in compressed.sited.named_parameters()}
         compressed.sited.requires_grad_(recipe.weights)
         trained = [(name, p) for name, p in compressed.named_parameters() if p.requires_grad]
@@ -172,31 +180,34 @@ class _Run:
 
     def epoch(self, epoch: int, progress: bool) -> float:
         """Go once through the pool; return the mean loss."""
-        recipe, pool = self._recipe, self._data.pool
+        recipe, pool, world = self._recipe, self._data.pool, self._world
         steps = math.ceil(len(pool) / recipe.batch)
         batches = self._batches(np.random.default_rng([self._seed, epoch, 0xF17E]))
-        # Dropout draws from torch's generator.
-        torch.manual_seed(int(np.random.default_rng([self._seed, epoch, 0xD809]).integers(2**63)))
+        # Dropout draws from torch's generator; every process for its own images.
+        torch.manual_seed(int(np.random.default_rng([self._seed, epoch, 0xD809]).integers(2**63)) + world.rank)
         total = 0.0
         for step, (x, y) in enumerate(track(batches, f"training {epoch + 1}/{recipe.epochs}", steps, progress)):
             done = (epoch + step / steps) / recipe.epochs
             for group in self._optimizer.param_groups:
                 group["lr"] = group["rate"] * 0.5 * (1 + math.cos(math.pi * done))
-            loss = self._loss(x, y)
+            loss = self._loss(x, y, world.share(min(recipe.batch, len(pool) - step * recipe.batch)))
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
+            total += world.sum_gradients(self._parameters.values(), loss)
             if self._steering is not None:
                 self._steering.correct_gradients()
             self._optimizer.step()
             if self._steering is not None:
                 self._steering.after_step()
-            total += float(loss.detach())
         return total / steps
 
-    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, x: Tensor, y: Tensor, share: float) -> Tensor:
+        """Return what images ``x``, a ``share`` of the batch, add to the loss of the batch."""
         recipe = self._recipe
         with autocast(recipe, self._device):
-            logits, loss = self._compressed.with_penalty(x, recipe.reconstruction)
+            logits, loss = self._compressed.with_penalty(
+                x, recipe.reconstruction, lambda means: self._world.sum(means * share)
+            )
             logits = logits.float()
             if recipe.distillation:
                 with torch.no_grad():
@@ -204,25 +215,38 @@ class _Run:
                 loss = loss + recipe.distillation * kl_divergence(reference, logits, recipe.temperature).mean()
             if recipe.cross_entropy:
                 loss = loss + recipe.cross_entropy * functional.cross_entropy(logits, y)
-        return loss
+        return loss * share
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield inputs and the probabilities of their classes, (N, classes)."""
+        """Yield this process's part of every batch: inputs and the probabilities of their classes, (N, classes).
+
+        All processes draw for the whole batch; each makes the images of its part and those that they are mixed with.
+        """
         pool, batch, mixup = self._data.pool, self._recipe.batch, self._recipe.mixup
         order, recipe = rng.permutation(len(pool)), augmentation(pool.name)
         for start in range(0, len(pool), batch):
             chosen = order[start : start + batch]
-            x = self._data.network.inputs(recipe.apply(pool.images[chosen], rng))
-            y = functional.one_hot(torch.from_numpy(pool.labels[chosen]), pool.classes).float()
+            drawn, part = recipe.draw(len(chosen), rng), self._world.part(len(chosen))
+            own = needed = np.arange(len(chosen))[part]
             if mixup:
-                share, other = float(rng.beta(mixup, mixup)), torch.from_numpy(rng.permutation(len(chosen)))
-                x, y = (share * t + (1 - share) * t[other] for t in (x, y))
+                share, partners = float(rng.beta(mixup, mixup)), rng.permutation(len(chosen))[part]
+                needed = np.concatenate([own, np.setdiff1d(partners, own)])
+            images = recipe.apply_drawn(pool.images[chosen[needed]], drawn.of(needed))
+            x = self._data.network.inputs(images)
+            y = functional.one_hot(torch.from_numpy(pool.labels[chosen[needed]]), pool.classes).float()
+            if mixup:
+                place = np.empty(len(chosen), np.int64)
+                place[needed] = np.arange(len(needed))
+                other = torch.from_numpy(place[partners])
+                x, y = (share * t[: len(own)] + (1 - share) * t[other] for t in (x, y))
             yield x.to(self._device), y.to(self._device)
 
     def consider(self, epoch: int, loss: float | None, progress: bool) -> None:
         """Measure the present numbers on the selection images and keep them if they are the best so far."""
         data = self._data
-        divergence = selection_divergence(self._compressed, self._teacher, data.network, data.selection, progress)
+        divergence = selection_divergence(
+            self._compressed, self._teacher, data.network, data.selection, progress, self._world
+        )
         self.epochs_done = epoch
         self._history.append({"epoch": epoch, "loss": loss, "divergence": divergence})
         if divergence < self._best_divergence or self._recipe.keep == "last":
