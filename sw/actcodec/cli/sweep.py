@@ -12,7 +12,9 @@ from actcodec.cli.options import (
     CodecOption,
     DataRootOption,
     DatasetOption,
+    JobsOption,
     JsonOption,
+    SchedulerOption,
     note,
     print_json,
     print_table,
@@ -39,7 +41,8 @@ def sweep(
     checkpoint: CheckpointOption = None,
     dataset: DatasetOption = None,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 1,
+    jobs: JobsOption = 1,
+    scheduler: SchedulerOption = None,
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
@@ -69,7 +72,7 @@ def sweep(
     expected = float_logits(network, test).numpy()
     accuracy = float((expected.argmax(1) == test.labels).mean())
     setting = Setting(load_params(codec), data_root, checkpoint, images, expected, dataset)
-    results = run_sweep(points, setting, out, jobs, note)
+    results = run_sweep(points, setting, out, jobs, note, scheduler)
     summary = {"network": model, "codec": codec, "accuracy_float": accuracy, "points": results}
     write_json(out / "sweep.json", summary)
     draw(results, accuracy, out / "sweep.svg")

@@ -1,0 +1,7 @@
+"""Tasks whose results are kept: run once each, here, in processes of this machine, or on the workers of a cluster."""
+
+from actcodec.cluster.digest import sources_digest
+from actcodec.cluster.run import run_tasks
+from actcodec.cluster.task import Task
+
+__all__ = ["Task", "run_tasks", "sources_digest"]
