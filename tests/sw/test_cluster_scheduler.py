@@ -118,6 +118,6 @@ def test_a_worker_of_several_threads_is_refused_and_a_scheduler_that_goes_is_tol
             assert running.scheduler is not None
             running.scheduler.kill()
 
-        chains = [*squares(range(1), tmp_path), [Task("wait", tmp_path / "wait.json", partial(wait, 60.0))]]
+        chains = [*squares(range(1), tmp_path), [Task("wait", tmp_path / "wait.json", partial(wait, 20.0))]]
         with pytest.raises(ActcodecError, match=r"^--scheduler: the scheduler at tcp:\S+ is gone; the same call goes"):
             run_tasks(chains, tmp_path, scheduler=running.address, report=stop)

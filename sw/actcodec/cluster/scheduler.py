@@ -35,7 +35,7 @@ def run_on_cluster(
                 # A key of one's own: another call's tasks of that name are not these.
                 key = f"{chain[0].name}-{uuid4()}"
                 futures[client.submit(_run_there, chain, surroundings, key=key, pure=False)] = number
-            for future in distributed.as_completed(list(futures)):
+            for future in distributed.as_completed(list(futures), loop=client.loop):
                 number = futures[future]
                 yield number, _result(distributed, future, chains[number], address)
     finally:
@@ -63,24 +63,22 @@ def _connect(distributed: Any, address: str) -> Any:
 
 def _inspect(client: Any, surroundings: Surroundings, note: Callable[[str], None] | None) -> None:
     """Check all workers that are there; those that join later check themselves before their first task."""
-    processors = client.run(_inspected, surroundings)
-    if note is None:
-        return
-    if not processors:
+    answers = client.run(_inspected, surroundings, on_error="return")
+    for answer in answers.values():
+        if isinstance(answer, ActcodecError):
+            raise answer
+    # A worker that went away meanwhile answers with the error of its connection.
+    kinds = sorted({answer for answer in answers.values() if isinstance(answer, str)})
+    if note is not None and not kinds:
         note("the scheduler has no worker yet; waiting for one")
-    kinds = sorted(set(processors.values()))
-    if len(kinds) > 1:
+    if note is not None and len(kinds) > 1:
         note(f"workers have several kinds of processors, and training may differ in last bits: {', '.join(kinds)}")
 
 
-def _inspected(surroundings: Surroundings) -> str:
-    """In a worker: check it; returns its processor."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    who = f"worker {worker.address}"
-    if worker.state.nthreads != 1:
-        threads = worker.state.nthreads
+def _inspected(surroundings: Surroundings, dask_worker: Any) -> str:
+    """In a worker, ``dask_worker``: check it; returns its processor."""
+    who, threads = f"worker {dask_worker.address}", dask_worker.state.nthreads
+    if threads != 1:
         raise ActcodecError(who, f"runs {threads} tasks in one process, which share torch's state; use --nthreads 1")
     surroundings.check(who)
     return processor()
@@ -88,7 +86,9 @@ def _inspected(surroundings: Surroundings) -> str:
 
 def _run_there(chain: Sequence[Task], surroundings: Surroundings) -> list[Any]:
     """In a worker: run a chain where relative paths mean what they mean to the client."""
-    _inspected(surroundings)
+    from distributed import get_worker
+
+    _inspected(surroundings, get_worker())
     with contextlib.chdir(surroundings.working):
         return run_chain(chain, surroundings.folder)
 
