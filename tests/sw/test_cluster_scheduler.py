@@ -79,7 +79,9 @@ def test_an_interrupt_leaves_what_is_done(cluster: Cluster, tmp_path: Path) -> N
     assert results[1] == [1.0] and calls(tmp_path) == [0]
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "nonsense://x", "tcp://no.such.host.invalid:1"])
+@pytest.mark.parametrize(
+    "address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "nonsense://x", "tcp://no.such.host.invalid:1"]
+)
 def test_a_wrong_address_is_named(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 1)
     with pytest.raises(ActcodecError, match=rf"^--scheduler: no Dask scheduler answers at {address}: ") as caught:

@@ -100,7 +100,7 @@ def test_surroundings_have_to_be_the_client_s(tmp_path: Path) -> None:
 def test_sources_are_told_apart(tmp_path: Path) -> None:
     modules = ("actcodec.files", "actcodec.golden")
     assert len({sources_digest(*modules), sources_digest(modules[0]), sources_digest(modules[1])}) == 3
-    with pytest.raises(ModuleNotFoundError, match="no module actcodec.nothing"):
+    with pytest.raises(ModuleNotFoundError, match=r"no module actcodec\.nothing"):
         sources_digest("actcodec.nothing")
 
 

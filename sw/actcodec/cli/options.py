@@ -46,7 +46,9 @@ SitesOption = Annotated[
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes, of one thread each.")]
 SchedulerOption = Annotated[
     str | None,
-    typer.Option("--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers run it instead: tcp://HOST:PORT."),
+    typer.Option(
+        "--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers run it instead: tcp://HOST:PORT."
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="DRAM: a name in configs/dram or a TOML file.")]
 
