@@ -252,7 +252,8 @@ def cosim(
 
     from actcodec.errors import ActcodecError
     from actcodec.files import write_json
-    from actcodec_sim.cosim import Stimulus, cosimulate, cosimulate_sites
+    from actcodec_sim.cosim import cosimulate
+    from actcodec_sim.cosim.regression import Stimulus, cosimulate_sites
 
     if (tables is None) == (synthetic is None):
         raise ActcodecError("cosim", "needs either --tables or --synthetic")
