@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from support.cluster import running_cluster
 
 from actcodec.cluster import Task, run_tasks
 from actcodec.data import Dataset, load_dataset
@@ -44,6 +43,7 @@ from actcodec.networks.own import module_network
 from actcodec.networks.resnet_cifar import ResNet
 from actcodec.networks.stages import StagedNetwork
 from actcodec.params import CodecParams
+from support.cluster import running_cluster
 
 RESULT = Path(__file__).parent / "results" / "scaling.json"
 SETTINGS = StreamSettings(CodecParams())
