@@ -250,6 +250,7 @@ def cosim(
     """Run every site through the Verilog and compare every word, digest and cycle with the golden model."""
     import numpy as np
 
+    from actcodec.cluster import reach
     from actcodec.errors import ActcodecError
     from actcodec.files import write_json
     from actcodec_sim.cosim import cosimulate
@@ -259,6 +260,7 @@ def cosim(
         raise ActcodecError("cosim", "needs either --tables or --synthetic")
     if synthetic is not None and codec is not None:
         raise ActcodecError("cosim", "takes --codec with --tables only: --synthetic names the codec")
+    reach(scheduler)
     if tables is not None:
         from actcodec.activations import load_folded, stored_activations
         from actcodec.data import load_dataset

@@ -47,6 +47,7 @@ def sweep(
     json_output: JsonOption = False,
 ) -> None:
     """Methods × targets on one network, accuracy on the whole test set; what is there already is not done again."""
+    from actcodec.cluster import reach
     from actcodec.data import load_dataset
     from actcodec.evaluate import float_logits
     from actcodec.files import write_json
@@ -65,6 +66,7 @@ def sweep(
     ]
     for point in points:
         load_recipe(point.method)
+    reach(scheduler)
     network = load_network(model, data_root, checkpoint, dataset=dataset)
     test = load_dataset(network.dataset, "test", data_root)
     test = test if images is None else test.head(images)

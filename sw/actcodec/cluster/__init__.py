@@ -2,6 +2,7 @@
 
 from actcodec.cluster.digest import sources_digest
 from actcodec.cluster.run import run_tasks
+from actcodec.cluster.scheduler import reach
 from actcodec.cluster.task import Task
 
-__all__ = ["Task", "run_tasks", "sources_digest"]
+__all__ = ["Task", "reach", "run_tasks", "sources_digest"]

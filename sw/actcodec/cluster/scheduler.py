@@ -15,6 +15,12 @@ from actcodec.errors import ActcodecError
 CONNECT_SECONDS = 10
 
 
+def reach(address: str | None) -> None:
+    """Raise ActcodecError where no scheduler answers at ``address``: before what takes long is prepared for it."""
+    if address is not None:
+        _connect(_distributed(), address).close()
+
+
 def run_on_cluster(
     chains: Sequence[Sequence[Task]], folder: Path, address: str, note: Callable[[str], None] | None = None
 ) -> Generator[tuple[int, list[Any]], None, None]:
