@@ -49,7 +49,7 @@ RESULT = Path(__file__).parent / "results" / "scaling.json"
 SETTINGS = StreamSettings(CodecParams())
 TARGET_BITS = 4.0
 GREEDY_BITS = 7.5
-QUICK = LearnRecipe(transform="fisher", calibration_images=32, selection_images=16, positions=1024)
+QUICK = LearnRecipe(allocation="uniform", transform="pca", calibration_images=32, selection_images=16, positions=1024)
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Size:
 
 
 AXES: dict[str, list[Size]] = {
-    "images": [Size(images=images) for images in (32, 64, 128, 256)],
-    "sites": [Size(blocks=blocks) for blocks in (1, 2, 4, 8)],
-    "channels": [Size(channels=channels) for channels in (8, 16, 32, 64)],
+    "images": [Size(images=images) for images in (32, 64, 128)],
+    "sites": [Size(blocks=blocks) for blocks in (1, 2, 4)],
+    "channels": [Size(channels=channels) for channels in (8, 16, 32)],
 }
 
 
@@ -223,9 +223,9 @@ def workers(rounds: int, count: int, turns: int) -> dict[str, Any]:
 def main() -> None:
     """Measure and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--tasks", type=int, default=8)
-    parser.add_argument("--turns", type=int, default=6)
+    parser.add_argument("--turns", type=int, default=4)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     axes = growth(arguments.rounds)

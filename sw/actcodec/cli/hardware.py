@@ -215,7 +215,9 @@ def cosim(
     synthetic: Annotated[
         str | None, typer.Option("--synthetic", help="Instead: random tables and data for this codec configuration.")
     ] = None,
-    sim: Annotated[list[SimulatorName] | None, typer.Option("--sim", help="Simulator; may be repeated.")] = None,
+    sim: Annotated[
+        list[SimulatorName] | None, typer.Option("--sim", help="Simulator; may be repeated. Default: verilator.")
+    ] = None,
     codec: BuildOption = None,
     folded: FoldedOption = None,
     fold: Annotated[bool, typer.Option("--fold", help="Run the sites of --folded, and not those of --tables.")] = False,

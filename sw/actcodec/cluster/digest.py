@@ -7,8 +7,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-SUFFIXES = (".py", ".toml")
-"""Files that decide what a package computes: its code, and configurations that lie in it."""
+SUFFIXES = (".py", ".v", ".vlt")
+"""Files that decide what a package computes. Configurations lie in it in a wheel only; tasks are given theirs."""
 
 
 @cache
