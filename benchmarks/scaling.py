@@ -27,7 +27,7 @@ from actcodec.cluster import Task, run_tasks
 from actcodec.data import Dataset, load_dataset
 from actcodec.evaluate import evaluate, float_logits
 from actcodec.export.integers import integer_tables
-from actcodec.files import write_json
+from actcodec.files import read_json, write_json
 from actcodec.learn import LearnRecipe, learn
 from actcodec.learn.allocation.greedy import Greedy
 from actcodec.learn.allocation.waterfill import allocate
@@ -167,7 +167,7 @@ def growth(rounds: int) -> dict[str, Any]:
                 "last_doubling": round(seconds[-1] / seconds[-2], 2),
             }
         axes[axis] = {"sizes": [asdict(size) | {"sites": size.sites} for size in sizes], "stages": stages}
-    return axes
+    return {"axes": axes}
 
 
 def work(turns: int) -> int:
@@ -221,26 +221,25 @@ def workers(rounds: int, count: int, turns: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write the file."""
+    """Measure what is asked for and write it into the file, beside what is there of the other part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("part", nargs="*", default=["growth", "workers"], help="of growth, workers (default: both)")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--tasks", type=int, default=8)
-    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--turns", type=int, default=8)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    axes = growth(arguments.rounds)
-    result = {
-        "command": "PYTHONPATH=tests python benchmarks/scaling.py",
-        "rounds": arguments.rounds,
-        "target_bits": TARGET_BITS,
-        "greedy_bits": GREEDY_BITS,
-        "growth": axes,
-        "workers": workers(arguments.rounds, arguments.tasks, arguments.turns),
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "growth": lambda: growth(arguments.rounds),
+        "workers": lambda: workers(arguments.rounds, arguments.tasks, arguments.turns),
     }
-    write_json(RESULT, result)
-    for axis, found in axes.items():
-        print(axis, {stage: timed["exponent"] for stage, timed in found["stages"].items()})
-    print(result["workers"])
+    for part in arguments.part:
+        found = {"rounds": arguments.rounds, **parts[part]()}
+        kept = read_json(RESULT) if RESULT.exists() else {}
+        command = "PYTHONPATH=tests python benchmarks/scaling.py"
+        head = {"command": command, "target_bits": TARGET_BITS, "greedy_bits": GREEDY_BITS}
+        write_json(RESULT, {**head, **kept, part: found})
+        print(part, "written", flush=True)
 
 
 if __name__ == "__main__":

@@ -417,7 +417,7 @@ def cosim() -> str:
 
 def scaling() -> str:
     """Exponents of every stage of learning and evaluation by what grows, with least and largest times."""
-    growth = _load("scaling")["growth"]
+    growth = _load("scaling")["growth"]["axes"]
     rows = []
     for stage in next(iter(growth.values()))["stages"]:
         row = [stage]
