@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,12 @@ def test_a_cluster_without_dask_names_the_extra(tmp_path: Path, monkeypatch: pyt
 def test_surroundings_have_to_be_the_client_s(tmp_path: Path) -> None:
     with announced(tmp_path / "out") as surroundings:
         surroundings.check("worker")
+        with pytest.raises(ActcodecError, match=r"^worker: has no folder /nowhere, in which the client runs"):
+            replace(surroundings, working=Path("/nowhere")).check("worker")
+        for name in ("torch", "actcodec's sources"):
+            other = replace(surroundings, versions=surroundings.versions | {name: "1"})
+            with pytest.raises(ActcodecError, match=rf"^worker: has {name} \S+, the client 1; results would differ$"):
+                other.check("worker")
         (tmp_path / "out" / surroundings.sign).write_text("of another folder")
         with pytest.raises(ActcodecError, match=r"^worker: does not see .*out of the client; a cluster needs a shared"):
             surroundings.check("worker")
