@@ -23,6 +23,8 @@ SITE ?= conv1
 # The process-in-memory macro (configs/pim), and the convolution whose codes it works on.
 ARRAY ?= default
 LAYER ?= layer2.1.conv1
+# A Dask scheduler whose workers run the sweep or the co-simulations (docs/cluster.md): tcp://HOST:PORT.
+SCHEDULER_OPTION = $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 # Test processes beside each other.
 JOBS ?= 2
 # Tables know their codec; one that is asked for has to take them.
@@ -46,7 +48,7 @@ SYNTH_STAMP = $(VENV)/.ready-synth-$(HASH)
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 	@echo
-	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) SITE=$(SITE) ARRAY=$(ARRAY) LAYER=$(LAYER) WAVES=1 DATA=folder CODECS=file ACCELERATOR=name"
+	@echo "variables: MODEL=$(MODEL) TARGET=$(TARGET) METHOD=$(METHOD) METHODS=$(METHODS) TARGETS=$(TARGETS) CONFIG=$(CONFIG) DEVICE=$(DEVICE) SIM=$(SIM) IMAGE=$(IMAGE) SITE=$(SITE) ARRAY=$(ARRAY) LAYER=$(LAYER) WAVES=1 DATA=folder CODECS=file ACCELERATOR=name SCHEDULER=address"
 
 .PHONY: setup
 setup: $(STAMP)  ## make the Python environment (implied by every other target)
@@ -117,7 +119,7 @@ formal: setup  ## prove packer, unpacker, skid buffer and code placing under all
 
 .PHONY: cosim
 cosim: setup  ## co-simulate MODEL's tables on test image IMAGE, SIM=verilator|icarus [WAVES=1] [CONFIG=decoder-only]
-	$(RUN) cosim --tables $(TABLES) --sim $(SIM) --image $(IMAGE) --cache $(BUILD)/cache --out $(BUILD)/$(MODEL)/cosim $(if $(filter 1,$(WAVES)),--waves) $(CODEC_OPTION) $(DATA_OPTION)
+	$(RUN) cosim --tables $(TABLES) --sim $(SIM) --image $(IMAGE) --cache $(BUILD)/cache --out $(BUILD)/$(MODEL)/cosim $(if $(filter 1,$(WAVES)),--waves) $(CODEC_OPTION) $(DATA_OPTION) $(SCHEDULER_OPTION)
 
 .PHONY: coverage
 coverage: setup  ## co-simulate what closes functional coverage: build/coverage.json, holes named (minutes)
@@ -137,7 +139,7 @@ picture: setup  ## docs/report.png: the top of a report's page (needs chromium)
 
 .PHONY: sweep
 sweep: setup  ## METHODS × TARGETS on MODEL: accuracy on the whole test set, build/MODEL/sweep/sweep.json and .svg
-	$(RUN) sweep --model $(MODEL) --methods $(METHODS) --targets $(TARGETS) --out $(BUILD)/$(MODEL)/sweep $(DATA_OPTION)
+	$(RUN) sweep --model $(MODEL) --methods $(METHODS) --targets $(TARGETS) --out $(BUILD)/$(MODEL)/sweep $(DATA_OPTION) $(SCHEDULER_OPTION)
 
 .PHONY: clean
 clean:  ## remove what was built (the environment stays)

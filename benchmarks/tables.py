@@ -415,6 +415,40 @@ def cosim() -> str:
     return _markdown(f"run|sites|encoder: {each}|decoder: {each}|cycles of the pass with stalls", rows)
 
 
+def scaling() -> str:
+    """Exponents of every stage of learning and evaluation by what grows, with least and largest times."""
+    growth = _load("scaling")["growth"]["axes"]
+    rows = []
+    for stage in next(iter(growth.values()))["stages"]:
+        row = [stage]
+        for axis in growth.values():
+            timed = axis["stages"][stage]
+            first, last = timed["least_seconds"][0], timed["least_seconds"][-1]
+            row += [f"**{timed['exponent']:.2f}**", f"{first:.2f} → {last:.2f}"]
+        rows.append(row)
+    columns = [
+        f"{name} {axis['sizes'][0][name]} → {axis['sizes'][-1][name]}: exponent|seconds"
+        for name, axis in growth.items()
+    ]
+    return _markdown("|".join(["stage", *columns]), rows)
+
+
+def scaling_workers() -> str:
+    """The same tasks in one process and on one and two workers."""
+    found = _load("scaling")["workers"]
+    seconds, speeds = found["least_seconds"], found["speed_to_this_process"]
+    rows = [
+        [
+            place,
+            f"{seconds[place]:.1f}",
+            f"{speeds.get(place, 1):.2f}×",
+            f"{1000 * seconds[f'{place}, empty tasks'] / found['tasks']:.0f}",
+        ]
+        for place in ("this process", "1 worker", "2 workers")
+    ]
+    return _markdown(f"where|{found['tasks']} tasks, s|speed|empty task, ms", rows)
+
+
 def codecs(network: str) -> str:
     """Codecs side by side on ``network``: bytes of a frame, time, energy and net."""
     result = _load(f"codecs_{network}")
@@ -587,6 +621,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "synth_fpga": synth_fpga,
     "synth_arrays": synth_arrays,
     "cosim": cosim,
+    "scaling": scaling,
+    "scaling_workers": scaling_workers,
     "coverage": coverage,
     "coverage_holes": coverage_holes,
     **_projections(),
@@ -606,6 +642,7 @@ DOCUMENTS = (
     ROOT / "docs" / "synth.md",
     ROOT / "docs" / "formal.md",
     ROOT / "docs" / "cosim.md",
+    ROOT / "docs" / "cluster.md",
     ROOT / "docs" / "coverage.md",
     ROOT / "docs" / "traffic.md",
     ROOT / "docs" / "accelerator.md",

@@ -11,6 +11,7 @@ import pytest
 from actcodec.golden import SiteCodec
 from actcodec.tables import load_tables
 from e2e.conftest import Cli
+from support.cosim import CACHE
 
 VERBS = (
     *("train", "learn", "sweep", "export", "eval", "inspect", "encode", "decode", "baseline"),
@@ -298,3 +299,21 @@ def test_vectors_of_a_site_are_its_frame_through_the_golden_model(cli: Cli, mnis
 def test_coverage_without_a_result_is_refused(cli: Cli, tmp_path: Path) -> None:
     _refused(cli("coverage", tmp_path, "--out", tmp_path / "c.json"), "coverage.json")
     assert not (tmp_path / "c.json").exists()
+
+
+def test_cosim_site_by_site_keeps_its_results(cli: Cli, tmp_path: Path) -> None:
+    command = ("cosim", "--synthetic", "tiny", "--sim", "icarus", "--only", "synthetic3", "--only", "synthetic0")
+    command = (*command, "--jobs", 1, "--cache", CACHE, "--out", tmp_path, "--json")
+    first, second = cli(*command), cli(*command)
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    results = [json.loads(done.stdout) for done in (first, second)]
+    assert [site["name"] for site in results[0]["sites"]] == ["synthetic3", "synthetic0"] and results[0]["agrees"]
+    assert {**results[0], "seconds": 0} == {**results[1], "seconds": 0}
+    assert json.loads((tmp_path / "icarus.json").read_text()) == results[1]
+    assert "icarus synthetic0: agrees" in second.stderr
+
+
+def test_a_scheduler_that_does_not_answer_is_refused(cli: Cli, tmp_path: Path) -> None:
+    command = ("cosim", "--synthetic", "tiny", "--scheduler", "tcp://127.0.0.1:9", "--out", tmp_path / "out")
+    _refused(cli(*command), "--scheduler", "no Dask scheduler answers at tcp://127.0.0.1:9")
+    assert not (tmp_path / "out").exists()

@@ -5,6 +5,7 @@ import pytest
 
 MODULES = [
     "actcodec",
+    "actcodec.cluster",
     "actcodec.codecs",
     "actcodec.density.energy",
     "actcodec.tables",
@@ -15,6 +16,7 @@ MODULES = [
     "actcodec_sim",
     "actcodec_rtl.pim.macro",
     "actcodec_sim.accelerator",
+    "actcodec_sim.cosim.regression",
     "actcodec_sim.pim.energy",
     "actcodec_sim.traffic",
 ]

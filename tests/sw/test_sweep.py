@@ -82,11 +82,11 @@ def test_a_sweep_is_taken_up_where_it_stopped(folder: Path, tmp_path: Path, monk
     done: list[Point] = []
     real = run.run_point
 
-    def counted(point: Point, setting: Setting, where: Path) -> dict[str, Any]:
+    def counted(point: Point, *others: Any) -> dict[str, Any]:
         done.append(point)
         if len(done) == 2:
             raise KeyboardInterrupt
-        return real(point, setting, where)
+        return real(point, *others)
 
     monkeypatch.setattr(run, "run_point", counted)
     with pytest.raises(KeyboardInterrupt):

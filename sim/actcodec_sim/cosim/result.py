@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from actcodec.params import Direction
 
@@ -69,6 +69,12 @@ class SiteResult:
         return all(result.agrees for result in self.directions.values())
 
 
+def read_site(content: dict[str, Any]) -> SiteResult:
+    """The site's result that `dataclasses.asdict` took apart."""
+    parts = {name: content[name] and DirectionResult(**content[name]) for name in get_args(Direction)}
+    return SiteResult(**{**content, **parts})
+
+
 @dataclass(frozen=True)
 class CosimResult:
     """All sites in one simulator."""
@@ -77,7 +83,7 @@ class CosimResult:
     tables_digest: str
     sites: tuple[SiteResult, ...]
     stalled_cycles: int
-    """Cycles of the second pass: all sites back to back under random stalls on every port."""
+    """Cycles of the second pass, under random stalls on every port: all sites back to back, or each alone, summed."""
     seed: int
     seconds: float
 

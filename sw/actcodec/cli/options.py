@@ -43,6 +43,13 @@ DatasetOption = Annotated[
 SitesOption = Annotated[
     str | None, typer.Option("--sites", help="Modules whose outputs are stored, a,b,c; default found by tracing.")
 ]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Processes, of one thread each.")]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", metavar="ADDRESS", help="Dask scheduler whose workers run it instead: tcp://HOST:PORT."
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="DRAM: a name in configs/dram or a TOML file.")]
 
 

@@ -12,7 +12,9 @@ from actcodec.cli.options import (
     CodecOption,
     DataRootOption,
     DatasetOption,
+    JobsOption,
     JsonOption,
+    SchedulerOption,
     note,
     print_json,
     print_table,
@@ -39,11 +41,13 @@ def sweep(
     checkpoint: CheckpointOption = None,
     dataset: DatasetOption = None,
     images: Annotated[int | None, typer.Option(min=1, help="Only the first so many test images.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 1,
+    jobs: JobsOption = 1,
+    scheduler: SchedulerOption = None,
     data_root: DataRootOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Methods × targets on one network, accuracy on the whole test set; what is there already is not done again."""
+    from actcodec.cluster import reach
     from actcodec.data import load_dataset
     from actcodec.evaluate import float_logits
     from actcodec.files import write_json
@@ -62,6 +66,7 @@ def sweep(
     ]
     for point in points:
         load_recipe(point.method)
+    reach(scheduler)
     network = load_network(model, data_root, checkpoint, dataset=dataset)
     test = load_dataset(network.dataset, "test", data_root)
     test = test if images is None else test.head(images)
@@ -69,7 +74,7 @@ def sweep(
     expected = float_logits(network, test).numpy()
     accuracy = float((expected.argmax(1) == test.labels).mean())
     setting = Setting(load_params(codec), data_root, checkpoint, images, expected, dataset)
-    results = run_sweep(points, setting, out, jobs, note)
+    results = run_sweep(points, setting, out, jobs, note, scheduler)
     summary = {"network": model, "codec": codec, "accuracy_float": accuracy, "points": results}
     write_json(out / "sweep.json", summary)
     draw(results, accuracy, out / "sweep.svg")

@@ -29,6 +29,12 @@ def data_root(root: Path | None = None) -> Path:
     raise ActcodecError(f"${VARIABLE}", "is not set; set it to the folder that holds cifar10/ and pretrained/")
 
 
+def named_root(root: Path | None = None) -> Path | None:
+    """The data folder that is named: ``root``, else ``$ACTCODEC_DATA``; for processes elsewhere, which lack that."""
+    named = os.environ.get(VARIABLE)
+    return root or (Path(named).resolve() if named else None)
+
+
 def _existing(root: Path, where: str) -> Path:
     if not root.is_dir():
         raise ActcodecError(where, f"{root} is not a folder")

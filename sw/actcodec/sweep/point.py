@@ -64,13 +64,15 @@ class Setting:
     """Of a network from outside."""
 
 
-def run_point(point: Point, setting: Setting, folder: Path) -> dict[str, Any]:
+def run_point(point: Point, setting: Setting, folder: Path, recipe: LearnRecipe | None = None) -> dict[str, Any]:
     """Measure ``point`` and return its result; plan and tables are left in ``folder``.
+
+    ``recipe`` is that of the point's method, where it has been read already.
 
     A greedy allocation's log lies in ``folder``'s parent and is shared by all points that cut the same way.
     Raises ActcodecError as `learn` does.
     """
-    recipe = load_recipe(point.method)
+    recipe = recipe or load_recipe(point.method)
     network = load_network(point.network, setting.data_root, setting.checkpoint, dataset=setting.dataset)
     training, test = (load_dataset(network.dataset, split, setting.data_root) for split in ("train", "test"))
     if setting.test_images is not None:
@@ -124,7 +126,7 @@ def _coded(
     # The share of multiplications is reported here, not enforced.
     tables = export_tables(plan, folder / "tables", max_mac_share=1.0)
     for state in folder.glob("*.resume"):
-        state.unlink()
+        state.unlink(missing_ok=True)
     tuned = network if plan.weights is None else network_with(network, plan.weights)
     projected = sum(site.info.transform == "project" for site in tables.sites)
     common = {
