@@ -1,10 +1,11 @@
-"""The process-in-memory macro: energy per MAC, a layer of ResNet-20 through the RTL, sizes by block.
+"""The process-in-memory macro: energy per MAC, layers of real networks through the RTL.
 
-    python benchmarks/pim.py [--cache build/cache]
+    python benchmarks/pim.py [--cache build/cache] [--parts energy,cosim]
 
-runs `actcodec pim energy` and `actcodec pim cosim` in both simulators on CIFAR-10 ResNet-20, keeps what they print in
+runs `actcodec pim energy` on CIFAR-10 ResNet-20 and `actcodec pim cosim` in both simulators on a layer of it and on two
+of a VGG-19 that activation-density training brought to 4 and 2 bits (`benchmarks/density.py`); keeps what they print in
 benchmarks/results/pim.json, and writes the measured figures into configs/pim-energy/per-mac.toml. The data of
-`$ACTCODEC_DATA` and the extra ``synth`` are needed; the first synthesis and build take minutes.
+`$ACTCODEC_DATA` and, for the energy, the extra ``synth`` are needed; the first synthesis and build take minutes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from actcodec.files import write_json, write_text
+from actcodec.files import read_json, write_json, write_text
 from actcodec.pim import WIDTHS
 from actcodec_sim.cosim.simulators import SIMULATORS
 
@@ -27,8 +28,15 @@ PER_MAC = ROOT / "configs" / "pim-energy" / "per-mac.toml"
 MEASURED = "# Measured: python benchmarks/pim.py writes what follows.\n"
 MODEL = "cifar10-resnet20"
 ENERGY = ["energy", "--model", MODEL, "--layer", "layer2.1.conv1", "--images", "16", "--vectors", "16"]
-COSIM = ["cosim", "--model", MODEL, "--layer", "layer1.0.conv2", "--positions", "64"]
-MODES = ((4, 4), (2, 8))
+VGG = "cifar10-vgg19-fc1-w0.125"
+TRAINED = ["--model", VGG, "--checkpoint", f"benchmarks/checkpoints/{VGG}-density.safetensors", "--positions", "256"]
+RESNET = ["--model", MODEL, "--layer", "layer1.0.conv2", "--positions", "64"]
+CONVOLUTIONS = (
+    (RESNET, 4, 4),
+    (RESNET, 2, 8),
+    ([*TRAINED, "--layer", "features.7"], 4, 4),
+    ([*TRAINED, "--layer", "features.49"], 2, 2),
+)
 
 
 def _run(arguments: list[str], cache: Path) -> Any:
@@ -61,16 +69,23 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache", type=Path, default=Path("build/cache"), help="netlists and builds")
-    cache = parser.parse_args().cache
-    energy = _run(ENERGY, cache)
-    cosim = [
-        _run([*COSIM, "--weight-bits", str(weights), "--input-bits", str(inputs), "--sim", simulator], cache)
-        for simulator in SIMULATORS
-        for weights, inputs in MODES
-    ]
-    write_json(RESULT, {"energy": energy, "cosim": cosim})
+    parser.add_argument("--parts", default="energy,cosim", help="what is measured; the rest stays as it is")
+    arguments = parser.parse_args()
+    cache, parts = arguments.cache, arguments.parts.split(",")
+    found = read_json(RESULT) if RESULT.exists() else {}
+    if "cosim" in parts:
+        found["cosim"] = [
+            _run(["cosim", *of, "--weight-bits", str(weights), "--input-bits", str(inputs), "--sim", simulator], cache)
+            for of, weights, inputs in CONVOLUTIONS
+            for simulator in SIMULATORS
+        ]
+    if "energy" in parts:
+        found["energy"] = _run(ENERGY, cache)
+    write_json(RESULT, found)
+    if "energy" not in parts:
+        return
     kept = PER_MAC.read_text().partition(MEASURED)[0].rstrip()
-    write_text(PER_MAC, f"{kept}\n\n{_measured_toml(energy)}")
+    write_text(PER_MAC, f"{kept}\n\n{_measured_toml(found['energy'])}")
 
 
 if __name__ == "__main__":

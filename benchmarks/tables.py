@@ -622,6 +622,7 @@ def pim_cosim() -> str:
         exact = sum(batch["cycles"] == batch["cycles_formula"] for batch in batches)
         rows.append(
             [
+                run["model"],
                 f"`{run['layer']}`, {run['mode']}",
                 run["simulator"],
                 f"{run['golden_sums']:,}",
@@ -633,7 +634,7 @@ def pim_cosim() -> str:
             ]
         )
     header = (
-        "convolution|simulator|sums of the golden model, all equal|sums of the RTL, all equal, of positions|tiles|"
+        "network|convolution|simulator|sums of the golden model, all equal|sums of the RTL, all equal, of positions|tiles|"
         "cycles|cycles = formula|cycles with stalls"
     )
     return _markdown(header, rows)
