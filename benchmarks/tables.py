@@ -498,22 +498,6 @@ def scaling() -> str:
     return _markdown("|".join(["stage", *columns]), rows)
 
 
-def scaling_workers() -> str:
-    """The same tasks in one process and on one and two workers."""
-    found = _load("scaling")["workers"]
-    seconds, speeds = found["least_seconds"], found["speed_to_this_process"]
-    rows = [
-        [
-            place,
-            f"{seconds[place]:.1f}",
-            f"{speeds.get(place, 1):.2f}×",
-            f"{1000 * seconds[f'{place}, empty tasks'] / found['tasks']:.0f}",
-        ]
-        for place in ("this process", "1 worker", "2 workers")
-    ]
-    return _markdown(f"where|{found['tasks']} tasks, s|speed|empty task, ms", rows)
-
-
 def codecs(network: str) -> str:
     """Codecs side by side on ``network``: bytes of a frame, time, energy and net."""
     result = _load(f"codecs_{network}")
@@ -690,7 +674,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "synth_arrays": synth_arrays,
     "cosim": cosim,
     "scaling": scaling,
-    "scaling_workers": scaling_workers,
     "coverage": coverage,
     "coverage_holes": coverage_holes,
     **_projections(),

@@ -17,7 +17,7 @@ import actcodec_rtl
 import actcodec_sim
 import support
 
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 @dataclass

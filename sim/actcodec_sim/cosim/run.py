@@ -25,7 +25,8 @@ from actcodec_sim.cosim.simulators import Simulator, run
 DEFAULT_STALL = 0.3
 """Probability of a stall a cycle and port in the second pass."""
 
-START_SECONDS = 120
+START_SECONDS = 600
+"""What a machine with more simulations than cores may take to start one."""
 PHASE_CYCLES = 1000
 """Cycles of a phase of mishaps, on an average."""
 SLOWEST_CYCLES_PER_SECOND = 100
