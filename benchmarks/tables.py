@@ -618,8 +618,8 @@ def pim_cosim() -> str:
             ]
         )
     header = (
-        "network|convolution|simulator|sums of the golden model, all equal|sums of the RTL, all equal, of positions|tiles|"
-        "cycles|cycles = formula|cycles with stalls"
+        "network|convolution|simulator|sums of the golden model, all equal|sums of the RTL, all equal, of positions|"
+        "tiles|cycles|cycles = formula|cycles with stalls"
     )
     return _markdown(header, rows)
 
