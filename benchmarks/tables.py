@@ -235,27 +235,10 @@ def within_a_point() -> str:
     return _markdown("network|panel|method|uncompressed|accuracy|bpv_stream|bpv_net, batch 16|8 bit ÷ ours", rows)
 
 
-def imagenet_folds() -> str:
-    """MobileNetV2 at 224×224 by cross-validation, a row a method and target."""
-    rows = []
-    for row in _load("imagenet_folds")["rows"]:
-        low, high = row["interval"]
-        sqnr = row["logit_sqnr"]
-        rows.append(
-            [
-                f"`{row['method']}`",
-                f"{row['folds']} × {row['images'] // row['folds']}",
-                f"{row['agreement']} = {row['agreement'] / row['images']:.1%}",
-                f"{low:.1%} … {high:.1%}",
-                "" if sqnr is None else f"{sqnr:.1f}",
-                f"{row['bpv_stream']:.2f}",
-                f"{row['bpv_net']['1']:.2f} / {row['bpv_net']['16']:.2f}",
-                f"{8 / row['bpv_stream']:.2f}×",
-                f"{row['codec_mac_share']:.1%}",
-            ]
-        )
-    header = "method|folds × images|same class|95 % interval|logits, dB|bpv_stream|bpv_net 1 / 16|8 bit ÷ it|codec MACs"
-    return _markdown(header, rows)
+def memory() -> str:
+    """Peaks of resident memory, a column a phase."""
+    peaks = _load("memory")["peak_mib"]
+    return _markdown("phase|" + "|".join(peaks), [["peak, MiB", *(f"{peak:,}" for peak in peaks.values())]])
 
 
 def _projections() -> dict[str, Callable[[], str]]:
@@ -660,7 +643,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "training_step": training_step,
     "imagenet_cost": imagenet_cost,
     "within_a_point": within_a_point,
-    "imagenet_folds": imagenet_folds,
+    "memory": memory,
     "formal": lambda: proofs_table(_load("formal")),
     "formal-mutants": lambda: mutants_table(_load("formal")),
     "throughput": throughput,

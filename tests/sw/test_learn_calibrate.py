@@ -22,11 +22,12 @@ def test_moments_are_those_of_two_passes_however_far_from_zero(pre_activation: b
     activation = spread * torch.randn(40, 16, 24, 24, generator=generator) + mean
     # Two channels that are nearly one.
     activation[:, 1] = activation[:, 0] + spread / 4 * torch.randn(40, 24, 24, generator=generator)
-    collector = _Collector(SiteSpec("site", 0, 16, 24, 24, "none", 1, 0), UNIT, 16, pre_activation)
+    collector = _Collector(SiteSpec("site", 0, 16, 24, 24, "none", 1, 0), UNIT, 16, pre_activation, size=32)
     for part in activation.split(10):
         collector.add_activation(part, 8, generator)
         collector.add_gradient(part)
     found = collector.finish()
+    assert found.sample.shape == (32, 16)
     x = activation if pre_activation else activation.round().clamp(0, 255)
     rows = x.permute(0, 2, 3, 1).reshape(-1, 16).double().numpy()
     centre = rows.mean(0)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +69,9 @@ def calibrate(
     have their tap in front of the activation, in ``sited`` and here.
     """
     generator = torch.Generator().manual_seed(seed)
-    collectors = [_Collector(site, ranges[site.index], block, site.index in folded) for site in sited.sites]
+    # A batch's share is rounded up, so that at most one position an image comes to them.
+    size = positions + images
+    collectors = [_Collector(site, ranges[site.index], block, site.index in folded, size) for site in sited.sites]
     for x in inputs:
         _collect(sited, x, collectors, -(-positions * len(x) // images), generator)
     return tuple(collector.finish() for collector in collectors)
@@ -121,7 +122,7 @@ def fisher_direction(logits: Tensor, generator: torch.Generator) -> Tensor:
 class _Collector:
     """Running sums of one site."""
 
-    def __init__(self, site: SiteSpec, range_: ActivationRange, block: int, pre_activation: bool) -> None:
+    def __init__(self, site: SiteSpec, range_: ActivationRange, block: int, pre_activation: bool, size: int) -> None:
         self._site, self._range, self._pre_activation = site, range_, pre_activation
         self._blocks = block_slices(site.channels, block)
         self._count = self._gradients = 0
@@ -130,7 +131,9 @@ class _Collector:
         sizes = [s.stop - s.start for s in self._blocks]
         self._squares = [np.zeros((c, c)) for c in sizes]
         self._fisher = [np.zeros((c, c)) for c in sizes]
-        self._sample: list[NDArray[Any]] = []
+        # In one piece from the start: small arrays between large ones that come and go keep the heap from shrinking.
+        self._sample = np.empty((size, site.channels), np.float32 if pre_activation else np.uint8)
+        self._sampled = 0
 
     def add_activation(self, activation: Tensor, share: int, generator: torch.Generator) -> None:
         """Add a batch N×C×H×W of real activations, ``share`` positions of which go to the sample."""
@@ -146,7 +149,8 @@ class _Collector:
         self._sum += x.sum(0, dtype=torch.float64).numpy()
         for total, s in zip(self._squares, self._blocks, strict=True):
             total += _gram(x[:, s])
-        self._sample.append(sample.numpy() if self._pre_activation else sample.to(torch.uint8).numpy())
+        self._sample[self._sampled : self._sampled + share] = sample.numpy()
+        self._sampled += share
 
     def add_gradient(self, gradient: Tensor) -> None:
         """Add a batch N×C×H×W of gradients by the real activation; ∂/∂x = scale·∂/∂a."""
@@ -168,7 +172,7 @@ class _Collector:
                 for total, s in zip(self._squares, self._blocks, strict=True)
             ),
             fisher=tuple(total / self._gradients for total in self._fisher),
-            sample=np.concatenate(self._sample),
+            sample=self._sample[: self._sampled],
             pre_activation=self._pre_activation,
         )
 
