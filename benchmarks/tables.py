@@ -176,7 +176,7 @@ def projection(network: str) -> str:
         rows.append(
             [
                 point["panel"],
-                f"`{point['method']}`",
+                f"`{point['method']}`" + (f", seed {point['seed']}" if point["seed"] else ""),
                 f"{point['accuracy']:.2%}",
                 f"{point['bpv_stream']:.2f}",
                 "" if relu is None else f"{relu:.2f}",
@@ -481,6 +481,17 @@ def scaling() -> str:
     return _markdown("|".join(["stage", *columns]), rows)
 
 
+def scaling_workers() -> str:
+    """The same tasks in one process and on clusters of this machine."""
+    found = _load("scaling")["workers"]
+    seconds, speed = found["least_seconds"], found["speed_to_this_process"]
+    rows = [
+        [place, f"{seconds[place]:.2f}", f"**{speed.get(place, 1):.2f}×**", f"{seconds[f'{place}, empty tasks']:.3f}"]
+        for place in ("this process", *speed)
+    ]
+    return _markdown(f"{found['tasks']} tasks on|seconds|speed|seconds, tasks without work", rows)
+
+
 def codecs(network: str) -> str:
     """Codecs side by side on ``network``: bytes of a frame, time, energy and net."""
     result = _load(f"codecs_{network}")
@@ -581,6 +592,25 @@ def imagenet_cost() -> str:
     return _markdown(f"{header}|learning, h|training, h|evaluation, h", rows)
 
 
+def imagenet_folds() -> str:
+    """Agreement with the uncompressed network by cross-validation, a row a method and target."""
+    rows = [
+        [
+            f"`{row['method']}`",
+            f"{row['bpv_stream']:.2f}",
+            f"{8 / row['bpv_stream']:.2f}×",
+            f"{row['bpv_net']['1']:.2f} / {row['bpv_net']['16']:.2f}",
+            f"**{row['agreement'] / row['images']:.1%}**, {row['agreement']} of {row['images']}",
+            " – ".join(f"{bound:.1%}" for bound in row["interval"]),
+            "∞" if row["logit_sqnr"] is None else f"{row['logit_sqnr']:.1f} dB",
+            f"{row['codec_mac_share']:.1%}",
+        ]
+        for row in _load("imagenet_folds")["rows"]
+    ]
+    header = "method|bpv_stream|vs 8 bit|bpv_net 1 / 16|agreement|95 % interval|SQNR of logits|codec MACs"
+    return _markdown(header, rows)
+
+
 def pim_cosim() -> str:
     """Convolutions through the macro's Verilog: what was equal, cycles with and without stalls."""
     rows = []
@@ -642,6 +672,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline,
     "training_step": training_step,
     "imagenet_cost": imagenet_cost,
+    "imagenet_folds": imagenet_folds,
     "within_a_point": within_a_point,
     "memory": memory,
     "formal": lambda: proofs_table(_load("formal")),
@@ -657,6 +688,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "synth_arrays": synth_arrays,
     "cosim": cosim,
     "scaling": scaling,
+    "scaling_workers": scaling_workers,
     "coverage": coverage,
     "coverage_holes": coverage_holes,
     **_projections(),

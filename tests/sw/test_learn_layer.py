@@ -40,20 +40,21 @@ def site_plan(channels: int, transform: Transform, zero: int, seed: int) -> Site
     return SitePlan(info, PlanArrays(P, R, bias, bias_out, stored, np.zeros(K, np.uint16), order))
 
 
-def activation(channels: int, zero: int, seed: int) -> torch.Tensor:
+def activation(channels: int, zero: int, seed: int, height: int = 5) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     # Beyond the range on both sides, so that every clamp is met.
-    x = torch.randn(3, channels, 5, 7, generator=generator) * 4 + (0 if zero else 2)
+    x = torch.randn(3, channels, height, 7, generator=generator) * 4 + (0 if zero else 2)
     return x.contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("zero", [0, 97])
 @pytest.mark.parametrize("transform", ["project", "identity", "bypass"])
-@pytest.mark.parametrize("channels", [3, 16, 24, 64])
-def test_the_loops_compute_the_reference(channels: int, transform: Transform, zero: int) -> None:
+@pytest.mark.parametrize(("channels", "height"), [(3, 5), (16, 5), (24, 5), (64, 5), (3, 8), (24, 4)])
+def test_the_loops_compute_the_reference(channels: int, height: int, transform: Transform, zero: int) -> None:
+    # An even number of positions lets the loops over single channels take several as one row.
     plan = site_plan(channels, transform, zero, seed=channels)
     layer = CodecLayer(plan).requires_grad_(True)
-    x = activation(channels, zero, seed=1).requires_grad_()
+    x = activation(channels, zero, 1, height).requires_grad_()
     upstream = torch.randn(x.shape, generator=torch.Generator().manual_seed(2))
     # In double precision, so that the loops' sums are compared with exact ones.
     exact_x = x.detach().double().requires_grad_()
