@@ -25,7 +25,8 @@ def _tables() -> ModuleType:
     return module
 
 
-def test_tables_of_results_are_those_of_the_result_files() -> None:
+def test_tables_of_results_are_those_of_the_result_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     tables = _tables()
     for document in tables.DOCUMENTS:
         text = document.read_text()
