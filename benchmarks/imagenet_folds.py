@@ -1,6 +1,6 @@
 """MobileNetV2 at 224×224 by five-fold cross-validation: agreement with the uncompressed network, SQNR of logits.
 
-    python benchmarks/imagenet_folds.py [--methods raw8,ebpc,waterfill] [--folds 0,1,2,3,4]
+    python benchmarks/imagenet_folds.py [--methods raw8,ebpc,waterfill+sample] [--folds 0,1,2,3,4]
 
 Every fold learns on 200 of the 250 images of `imagenet_sample` and is measured on the other 50, through the golden
 codec. Labels are no fair measure here (the images are most likely from the training set), so agreement counts: its 95 %
@@ -29,16 +29,29 @@ ROOT = Path(__file__).parent
 RESULTS = ROOT / "results" / "imagenet_folds.json"
 BUILD = Path("build") / "imagenet-folds"
 NETWORK = "imagenet-mobilenetv2"
-CODEC = ROOT / "configs" / "imagenet.toml"
+CONFIGS = ROOT / "configs"
+CODEC = CONFIGS / "imagenet.toml"
+
+
+def _sum(method: str, *stages: str) -> str:
+    return "+".join([method, *(str(CONFIGS / f"{stage}.toml") for stage in ("sample", *stages))])
+
+
 METHODS: dict[str, Sequence[float]] = {
     "raw8": (8.0,),
     "ebpc": (8.0,),
-    "lsq": (4.0,),
-    "waterfill": (4.0, 3.5, 3.0),
-    "waterfill+block": (4.0, 3.0),
-    "p1q-mixed": (4.0, 3.0),
-    "p3": (3.0,),
+    _sum("lsq"): (4.0, 3.0),
+    _sum("waterfill"): (5.0, 4.0, 3.0),
+    _sum("p1q-mixed"): (4.0, 3.0),
+    _sum("waterfill", "few"): (3.0,),
+    _sum("p1q-mixed", "few"): (3.0,),
+    _sum("p3", "few", "few-search"): (3.0,),
 }
+"""Recipes with their stages, and stream bits a value."""
+
+
+def _short(method: str) -> str:
+    return "+".join(Path(part).stem for part in method.split("+"))
 
 
 def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -47,7 +60,7 @@ def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     agree = sum(round(result["agreement"] * result["test_images"]) for result in results)
     noisy = [result["logit_sqnr"] for result in results if result["logit_sqnr"] is not None]
     return {
-        "method": results[0]["method"],
+        "method": _short(results[0]["method"]),
         "target_bits": results[0]["target_bits"],
         "folds": len(results),
         "images": images,
@@ -64,11 +77,13 @@ def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Measure what is missing and write what there is."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--methods", default=",".join(METHODS), help="only these, a,b,c")
+    names = {_short(method): method for method in METHODS}
+    parser.add_argument("--methods", default=",".join(names), help=f"only these, a,b,c (default: {','.join(names)})")
     parser.add_argument("--folds", default=",".join(map(str, range(FOLDS))), help="only these, a,b,c")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    wanted = [Point(NETWORK, method, target) for method in arguments.methods.split(",") for target in METHODS[method]]
+    chosen = [names[name] for name in arguments.methods.split(",")]
+    wanted = [Point(NETWORK, method, target) for method in chosen for target in METHODS[method]]
     for fold in map(int, arguments.folds.split(",")):
         setting = Setting(load_params(CODEC), dataset=fold_name(fold))
         run_sweep(
