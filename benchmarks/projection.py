@@ -46,7 +46,7 @@ _RESNET20: Wanted = {
     **_with("block", dict.fromkeys(("p1", "uniform", "equal-variance", "p1q", "p1q-mixed", "waterfill"), ALL)),
     **_with("block", {"lsq": (4.0, 3.0)}),
     **_with("tuned", dict.fromkeys(("p1", "uniform", "equal-variance"), ALL)),
-    **_with("tuned", dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "cat"), LOW)),
+    **_with("tuned", dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "cat+narrow"), LOW)),
     **_with("tuned", {"density": (4.0, 3.0)}),
     **_with("tuned", dict.fromkeys(("lsq", "lsq-zvc", "lsq-ebpc"), (3.0, 2.0))),
     # As many epochs as the others' training stage, half of them searching.

@@ -205,14 +205,23 @@ def joint() -> str:
     return markdown(header, rows)
 
 
+def _density_runs() -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (network.removeprefix("cifar10-"), name, run)
+        for network, runs in load("density")["networks"].items()
+        for name, run in runs.items()
+    ]
+
+
 def density() -> str:
     """What activation-density training came to: a row a run, the published figures below."""
     content = load("density")
     rows = []
-    for name, run in content["runs"].items():
+    for network, name, run in _density_runs():
         energy, complexity = run["energy_uJ"], run["training_complexity"]
         rows.append(
             [
+                network,
                 f"`{name}`",
                 f"{run['accuracy']:.2%}",
                 f"{run['mac_reduction']:.2f}×",
@@ -226,7 +235,8 @@ def density() -> str:
     published = content["published"]
     rows.append(
         [
-            f"published, {published['network']}",
+            published["network"],
+            "published",
             "",
             f"~{published['mac_reduction']}×",
             f"{published['training_complexity_relative']}",
@@ -236,14 +246,15 @@ def density() -> str:
             "",
         ]
     )
-    header = "run|accuracy|bit-weighted MACs|training complexity|analytic energy|PIM energy|parameters|shrinking ended"
-    return markdown(header, rows)
+    header = "network|run|accuracy|bit-weighted MACs|training complexity|analytic energy|PIM energy|parameters"
+    return markdown(f"{header}|shrinking ended", rows)
 
 
 def density_widths() -> str:
     """Widths and channels of every layer, stage by stage."""
     rows = [
         [
+            network,
             f"`{name}`",
             str(stage["stage"]),
             str(stage["epochs"]),
@@ -252,10 +263,10 @@ def density_widths() -> str:
             " ".join(map(str, stage["widths"].values())),
             " ".join(map(str, stage["channels"].values())),
         ]
-        for name, run in load("density")["runs"].items()
+        for network, name, run in _density_runs()
         for stage in run["stages"]
     ]
-    return markdown("run|stage|epochs|selection accuracy|bit-weighted MACs|k_l|C_l", rows)
+    return markdown("network|run|stage|epochs|selection accuracy|bit-weighted MACs|k_l|C_l", rows)
 
 
 def _projections() -> Tables:
