@@ -4,14 +4,15 @@
 
 Every fold learns on 200 of the 250 images of `imagenet_sample` and is measured on the other 50, through the golden
 codec. Labels are no fair measure here (the images are most likely from the training set), so agreement counts: its 95 %
-interval is Wilson's over the images of all folds together. Points that are in build/imagenet-folds are not measured
-again; what there is goes to benchmarks/results/imagenet_folds.json. MobileNetV2 takes minutes a point.
+interval is Wilson's over the images of all folds together. Points that are in benchmarks/results/imagenet_folds.json
+are not measured again. MobileNetV2 takes minutes a point.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -23,7 +24,7 @@ from actcodec.fidelity import agreement_interval
 from actcodec.files import read_json, write_json
 from actcodec.params import load_params
 from actcodec.sweep.point import BATCHES, Point, Setting
-from actcodec.sweep.run import FAILURE, RESULT, run_sweep
+from actcodec.sweep.run import FAILURE, run_sweep
 
 ROOT = Path(__file__).parent
 RESULTS = ROOT / "results" / "imagenet_folds.json"
@@ -60,7 +61,7 @@ def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     agree = sum(round(result["agreement"] * result["test_images"]) for result in results)
     noisy = [result["logit_sqnr"] for result in results if result["logit_sqnr"] is not None]
     return {
-        "method": _short(results[0]["method"]),
+        "method": results[0]["method"],
         "target_bits": results[0]["target_bits"],
         "folds": len(results),
         "images": images,
@@ -74,6 +75,29 @@ def pooled(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _known() -> dict[tuple[int, str, float], dict[str, Any]]:
+    points = read_json(RESULTS)["points"] if RESULTS.exists() else []
+    return {(point["fold"], point["method"], point["target_bits"]): point for point in points}
+
+
+def _keep(fold: int, measured: Sequence[dict[str, Any]]) -> None:
+    """Put what was measured into the file of results, beside what is there."""
+    known = _known()
+    for result in measured:
+        if FAILURE not in result:
+            point = {"fold": fold, **result, "method": _short(result["method"])}
+            known[fold, point["method"], point["target_bits"]] = point
+    wanted = [(_short(method), target) for method, targets in METHODS.items() for target in targets]
+    of_method = [[known[fold, *each] for fold in range(FOLDS) if (fold, *each) in known] for each in wanted]
+    content = {
+        "command": "python benchmarks/imagenet_folds.py",
+        "network": NETWORK,
+        "rows": [pooled(points) for points in of_method if points],
+        "points": [point for points in of_method for point in points],
+    }
+    write_json(RESULTS, content)
+
+
 def main() -> None:
     """Measure what is missing and write what there is."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -82,22 +106,13 @@ def main() -> None:
     parser.add_argument("--folds", default=",".join(map(str, range(FOLDS))), help="only these, a,b,c")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = [names[name] for name in arguments.methods.split(",")]
-    wanted = [Point(NETWORK, method, target) for method in chosen for target in METHODS[method]]
+    wanted = [(name, target) for name in arguments.methods.split(",") for target in METHODS[names[name]]]
     for fold in map(int, arguments.folds.split(",")):
+        known = _known()
+        points = [Point(NETWORK, names[name], target) for name, target in wanted if (fold, name, target) not in known]
         setting = Setting(load_params(CODEC), dataset=fold_name(fold))
-        run_sweep(
-            wanted, setting, BUILD / f"fold{fold}", 1, lambda line, fold=fold: print(f"fold {fold}: {line}", flush=True)
-        )
-    rows = []
-    for method, targets in METHODS.items():
-        for target in targets:
-            point = Point(NETWORK, method, target)
-            paths = [BUILD / f"fold{fold}" / point.name / RESULT for fold in range(FOLDS)]
-            found = [result for path in paths if path.exists() and FAILURE not in (result := read_json(path))]
-            if found:
-                rows.append(pooled(found))
-    write_json(RESULTS, {"command": "python benchmarks/imagenet_folds.py", "network": NETWORK, "rows": rows})
+        report = partial(print, f"fold {fold}:", flush=True)
+        _keep(fold, run_sweep(points, setting, BUILD / f"fold{fold}", 1, report))
 
 
 if __name__ == "__main__":

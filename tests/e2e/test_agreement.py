@@ -14,7 +14,7 @@ from actcodec.activations import stored_activations
 from actcodec.data import load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.export import export_tables, integer_tables
-from actcodec.learn import load_plan, save_plan
+from actcodec.learn import learn, load_plan, load_recipe, save_plan
 from actcodec.networks import load_network
 from actcodec.params import load_params
 from actcodec.tables import SiteSizes, Tables, digest_of, load_tables
@@ -26,6 +26,8 @@ from actcodec_sim.traffic import run_traffic
 from e2e.conftest import Cli
 from support.cosim import CACHE
 from support.learning import quick_plan
+
+CONFIGS = Path(__file__).parents[2] / "benchmarks" / "configs"
 
 
 def _activations(tables: Tables, image: int) -> dict[str, NDArray[np.uint8]]:
@@ -113,6 +115,30 @@ def test_sites_of_the_size_of_imagenet_agree(tmp_path: Path) -> None:
     run = cosimulate(tables, activations, "verilator", CACHE, tmp_path / "job", seed=7)
     trainer = {site.info.name: site.sizes(tables.transaction_bytes) for site in sites}
     agreement = check_agreement(tables, trainer, activations, (run,), run_traffic(tables, "DDR4-2400"))
+    assert run.agrees and agreement.problems() == [] and agreement.agrees
+
+
+def test_mobilenetv2_at_224_agrees_on_every_site(tmp_path: Path) -> None:
+    """Trainer = golden = traffic on all 52 sites, = RTL on an early wide one, a depthwise one and a late 1×1."""
+    try:
+        network = load_network("imagenet-mobilenetv2")
+        training = load_dataset(network.dataset, "train")
+    except ActcodecError as absent:
+        pytest.skip(f"no network or images of ImageNet here: {absent}")
+    recipe = load_recipe(CONFIGS / "imagenet-recipe.toml")
+    params = load_params(CONFIGS / "imagenet.toml")
+    plan = learn(network, training, 4.0, recipe=recipe, params=params, progress=False)
+    tables = integer_tables(plan, max_mac_share=1.0)
+    activations = _activations(tables, 0)
+    trainer = {site.info.name: site.sizes(plan.transaction_bytes) for site in plan.sites}
+    everywhere = check_agreement(tables, trainer, activations, (), run_traffic(tables, "DDR4-2400"))
+    assert everywhere.problems() == [] and everywhere.agrees and len(everywhere.sites) == 52
+    wide, depthwise, late = "features.0.0", "features.7.conv.1.0", "features.17.conv.2"
+    some = dataclasses.replace(tables, sites=tuple(tables.site(name) for name in (wide, depthwise, late)))
+    run = cosimulate(
+        some, {site.info.name: activations[site.info.name] for site in some.sites}, "verilator", CACHE, tmp_path
+    )
+    agreement = check_agreement(some, trainer, activations, (run,), run_traffic(some, "DDR4-2400"))
     assert run.agrees and agreement.problems() == [] and agreement.agrees
 
 
