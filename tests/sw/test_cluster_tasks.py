@@ -50,7 +50,9 @@ def test_a_task_that_fails_ends_the_run_and_leaves_what_is_done(jobs: int, tmp_p
     if jobs == 1:
         assert calls(tmp_path) == [0, 1]
     run_tasks([*before, *after], tmp_path)
-    assert calls(tmp_path) == list(range(40))
+    # The end of a run stops the processes beside this one: what one of them had begun may be begun again.
+    begun = calls(tmp_path)
+    assert sorted(set(begun)) == list(range(40)) and len(begun) <= 40 + jobs - 1
 
 
 def test_a_killed_process_is_told_and_its_half_written_result_is_none(tmp_path: Path) -> None:

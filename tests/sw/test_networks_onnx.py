@@ -44,9 +44,12 @@ def test_it_computes_what_the_file_says(tmp_path: Path, style: Style) -> None:
     *stored, logits = evaluator(onnx.load(str(path))).run([*names, "logits"], {"image": x.contiguous().numpy()})
     seen: dict[int, np.ndarray] = {}
 
+    place = {site.index: number for number, site in enumerate(sited.sites)}
+
     def look(index: int, tensor: torch.Tensor) -> torch.Tensor:
         seen[index] = tensor.numpy()
-        return tensor
+        # Readers get what the file stores: a layer's rounding is its own, and none of the layers before it.
+        return torch.from_numpy(stored[place[index]])
 
     found = sited(x, look).numpy()
     for site, name, expected in zip(sited.sites, names, stored, strict=True):
@@ -54,8 +57,8 @@ def test_it_computes_what_the_file_says(tmp_path: Path, style: Style) -> None:
         # The file's own range; −128 is byte 0.
         assert (site.range.scale, site.range.zero, site.activation) == (scale, zero + 128, "relu")
         difference = np.abs(np.round(seen[site.index] / scale) - np.round(expected / scale))
-        # A sum that lies between two steps may be rounded the other way, and that goes on.
-        assert difference.max() <= 2 and np.mean(difference > 0) < 0.002
+        # A sum that lies between two steps may be rounded the other way: the order of sums differs between processors.
+        assert difference.max() <= 1 and np.mean(difference > 0) < 0.001
     assert np.abs(found - logits).max() <= 1.01 * steps["logits"][0]
     assert (found.argmax(1) == logits.argmax(1)).all()
 
