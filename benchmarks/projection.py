@@ -109,7 +109,8 @@ def main() -> None:
     accuracy = float(np.mean(expected.argmax(1) == test.labels))
     setting = Setting(load_params(codec), checkpoint=checkpoint, expected=expected)
     path = RESULTS / f"{name}.json"
-    missing = [point for point in points if _key(asdict(point)) not in _known(path)]
+    known = _known(path)
+    missing = [point for point in points if _key(asdict(point)) not in known]
     measured = run_sweep(missing, setting, BUILD / name, arguments.jobs, lambda line: print(line, flush=True))
     # Read again: other points may have been measured meanwhile.
     known = _known(path) | {_key(result): result for result in measured}
