@@ -25,7 +25,7 @@ SEED = 0
 SHORT: dict[str, Any] = {"epochs": 20, "longest": 4}
 RUNS = ("quantize", "baseline", "quantize-prune")
 # By network and run, what differs from the recipe. Pruning halves the channels at a time, more than the usual target
-# lets pass in so few epochs; with this one it stands.
+# lets pass in so few epochs.
 NETWORKS: dict[str, dict[str, dict[str, Any]]] = {
     "cifar10-vgg19-fc1-w0.125": {},
     "cifar10-vgg19-fc1-w0.25": {"quantize-prune": {"accuracy_drop": 0.15}},

@@ -103,6 +103,8 @@ def main() -> None:
     everything = _points(name)
     methods = arguments.methods.split(",") if arguments.methods else [point.method for point in everything]
     points = [point for point in everything if point.method in methods]
+    if unknown := set(methods) - {point.method for point in points}:
+        parser.error(f"{name} has no points of {', '.join(sorted(unknown))}")
     network = load_network(name, checkpoint=checkpoint)
     test = load_dataset(network.dataset, "test")
     expected = float_logits(network, test).numpy()

@@ -165,7 +165,7 @@ def _copies(tensor: Tensor) -> int:
     """Positions that the loops over single channels take as one row.
 
     The compiler turns a loop over channels into several vectors at a time; what is left of it, which is all of 16
-    channels, goes one by one and took ten times as long backward.
+    channels, goes one by one and took six times as long backward.
     """
     count, channels, copies = tensor.numel() // tensor.shape[1], tensor.shape[1], 1
     while copies * channels < _ROW and count % (2 * copies) == 0:
