@@ -19,7 +19,8 @@ from torch.nn import functional
 from actcodec.errors import ActcodecError
 from actcodec.golden import Input, SiteCodec
 from actcodec.learn.quantize8 import ActivationRange
-from actcodec.networks import Network, SitedNetwork, foldable_sites, sited_network
+from actcodec.networks import Network, SitedNetwork, SiteSpec, foldable_sites, sited_network
+from actcodec.networks.patches import patches_between
 from actcodec.tables import SiteTable, Tables, load_tables
 from actcodec.tables.convolutions import Convolution, load_convolutions
 
@@ -93,6 +94,27 @@ class FoldedTap(SiteTap):
         return accumulate(self._convolution, self._source.decoded)
 
 
+def stored_patches(
+    sites: Sequence[SiteSpec], tables: Tables | None, folded: FoldedTables | None = None
+) -> dict[int, int]:
+    """Return the patches by which ``tables`` store ``sites``, a network's own (`actcodec.networks.patches`).
+
+    Raises ActcodecError where others than these sites are folded: their convolutions read pixels.
+    """
+    listed = () if tables is None else tables.sites
+    patches = patches_between(sites, {t.info.name: (t.info.channels, t.info.height, t.info.width) for t in listed})
+    if patches and folded is not None:
+        raise ActcodecError("folded tables", "go with sites that are stored by the pixel, not in patches")
+    return patches
+
+
+def network_of_tables(network: Network, tables: Tables, folded: FoldedTables | None = None) -> SitedNetwork:
+    """Return ``network`` with channels and pixels in the order that ``tables`` store them in."""
+    sited = sited_network(network)
+    patches = stored_patches(sited.sites, tables, folded)
+    return sited_network(network, orders=tables.orders, patches=patches) if patches or tables.orders else sited
+
+
 def site_taps(
     tables: Tables | None,
     network: Network,
@@ -159,7 +181,7 @@ def stored_activations(
     uint8 (N, H, W, C), of a folded site int32 (N, H, W, K). Every site reads what the golden model decoded upstream.
     Raises ActcodecError as `site_taps` does.
     """
-    plain = sited_network(network, orders=tables.orders)
+    plain = network_of_tables(network, tables, folded)
     taps = site_taps(tables, network, plain, coded=True, folded=folded)
     indices = folded_indices(plain, folded)
     sited = sited_network(network, folded=indices) if indices else plain

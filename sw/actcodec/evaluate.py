@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from actcodec.activations import FoldedTables, folded_indices, site_taps
+from actcodec.activations import FoldedTables, folded_indices, site_taps, stored_patches
 from actcodec.data import Dataset
 from actcodec.errors import ActcodecError
 from actcodec.fidelity import Fidelity
@@ -81,9 +81,10 @@ def evaluate(
     plain = sited_network(network)
     orders = tables.orders if tables is not None and mode != "float" else {}
     indices = folded_indices(plain, folded) if mode != "float" else ()
-    unchanged = weights == "float" and not orders and not indices
-    sited = plain if unchanged else sited_network(network, weights, orders, indices)
-    taps = None if mode == "float" else site_taps(tables, network, plain, coded=mode == "golden", folded=folded)
+    patches = stored_patches(plain.sites, tables, folded) if mode != "float" else {}
+    unchanged = weights == "float" and not orders and not indices and not patches
+    sited = plain if unchanged else sited_network(network, weights, orders, indices, patches)
+    taps = None if mode == "float" else site_taps(tables, network, sited, coded=mode == "golden", folded=folded)
     found = Fidelity()
     for x in input_batches(network, dataset.images, _BATCH, f"evaluating {mode}", progress):
         batch = slice(found.images, found.images + len(x))

@@ -76,6 +76,17 @@ def test_tables_of_a_search_run_unchanged(tmp_path: Path) -> None:
     assert cosimulate(tables, activations, "icarus", CACHE, tmp_path / "icarus", seed=5, only=list(mixed)[:2]).agrees
 
 
+def test_sites_in_patches_run_unchanged(tmp_path: Path) -> None:
+    """2×2 pixels as one position, beside sites that they do not divide: all stages count the same bytes."""
+    plan = quick_plan(2.0, patch=2)
+    save_plan(plan, tmp_path / "plan")
+    tables = export_tables(plan, tmp_path / "tables", max_mac_share=1.0)
+    assert {(site.info.height, site.info.channels > 64) for site in tables.sites} >= {(14, False), (7, True)}
+    assert any(site.info.transform == "project" and site.info.height == 14 for site in tables.sites)
+    agreement = _agreement(tmp_path / "plan", tables, 6, SIMULATORS, tmp_path)
+    assert agreement.problems() == [] and agreement.agrees and len(agreement.sites) == 11
+
+
 def test_a_byte_that_one_stage_counts_otherwise_is_named(mnist_plan: Path, mnist_tables: Path, tmp_path: Path) -> None:
     tables = load_tables(mnist_tables)
     activations = _activations(tables, 0)

@@ -11,6 +11,7 @@ from actcodec.graph import LayerGraph
 from actcodec_sim.accelerator.config import Accelerator
 from actcodec_sim.accelerator.cut import Cuts
 from actcodec_sim.accelerator.layout import Layout, RowLayout
+from actcodec_sim.accelerator.patches import by_the_pixel
 from actcodec_sim.accelerator.plan import plan
 from actcodec_sim.accelerator.result import AcceleratorReport, AcceleratorRun, UnitBytes, UnitResult
 from actcodec_sim.accelerator.search import Choice, Search
@@ -69,11 +70,13 @@ def _layouts(graph: LayerGraph, codec: str, given: Mapping[str, Layout]) -> dict
             raise ActcodecError(f"codec {codec}", f"site {name!r} is not in the network {graph.network}")
     found: dict[str, Layout] = {}
     for tensor in graph.tensors:
+        shape = (tensor.channels, tensor.height, tensor.width)
         layout = given.get(tensor.site) if tensor.site is not None else None
-        if layout is not None and layout.shape != (tensor.channels, tensor.height, tensor.width):
-            problem = f"site {tensor.site!r} is {layout.shape}, the network's is"
-            raise ActcodecError(f"codec {codec}", f"{problem} {(tensor.channels, tensor.height, tensor.width)}")
-        found[tensor.name] = RowLayout.raw(tensor) if layout is None else layout
+        fitting = RowLayout.raw(tensor) if layout is None else by_the_pixel(layout, shape)
+        if fitting is None:
+            assert layout is not None
+            raise ActcodecError(f"codec {codec}", f"site {tensor.site!r} is {layout.shape}, the network's is {shape}")
+        found[tensor.name] = fitting
     return found
 
 

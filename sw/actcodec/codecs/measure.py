@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from actcodec.activations import SiteTap, site_taps
+from actcodec.activations import SiteTap, network_of_tables, site_taps
 from actcodec.codecs.rates import RATES
 from actcodec.codecs.store import IDLE, CodecSizes, CodecStore, SiteShape, StoredSize
 from actcodec.codecs.work import Work
@@ -233,8 +233,8 @@ class _Measuring:
         tables, network = self._ours.tables, self._ours.network
         if any(site.info.transform == "folded" for site in tables.sites):
             raise ActcodecError("tables", "folded sites have no stored 8-bit values to compare with")
-        sited = sited_network(network, orders=tables.orders)
-        coders = [_GoldenCoder(tap) for tap in site_taps(tables, network, self.plain, coded=True)]
+        sited = network_of_tables(network, tables)
+        coders = [_GoldenCoder(tap) for tap in site_taps(tables, network, sited, coded=True)]
         result = self._measured(coders, sited)
         sites = []
         for coder, table in zip(coders, tables.sites, strict=True):

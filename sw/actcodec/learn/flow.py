@@ -43,6 +43,7 @@ from actcodec.learn.tuning.layer import CodecLayer
 from actcodec.learn.tuning.trainer import TrainingData, train
 from actcodec.learn.tuning.weights import checkpoint_of
 from actcodec.networks import Network, SitedNetwork, foldable_sites, network_macs, sited_network
+from actcodec.networks.patches import patches_that_fit
 from actcodec.networks.stages import StagedNetwork
 from actcodec.params import MAX_WIDTH, CodecParams
 
@@ -147,12 +148,14 @@ class _Learning:
         block_images = recipe.block_images if recipe.block_epochs else 0
         self._block_images = augmentation(train.name).apply(split.pool.images[:block_images], rng)
         plain = sited_network(network)
+        self._patches = patches_that_fit(plain.sites, recipe.patch)
         self._orders: Orders = {}
         if recipe.permute:
             self._orders = world.by_first(
                 lambda: choose_orders(network, plain, self._batches("channel orders"), params.block)
             )
-        self._teacher = sited_network(network, orders=self._orders) if self._orders else plain
+        reordered = self._orders or self._patches
+        self._teacher = sited_network(network, orders=self._orders, patches=self._patches) if reordered else plain
         self._ranges = world.by_first(lambda: choose_ranges(self._teacher, self._batches("ranges"), seed))
         self._folded = tuple(site.site for site in foldable_sites(network)) if recipe.folded else ()
         self._start = sited_network(network, folded=self._folded) if self._folded else self._teacher
@@ -161,7 +164,9 @@ class _Learning:
         """Run every stage that the recipe asks for."""
         recipe = self._recipe
         changes_weights = recipe.batchnorm or recipe.trains_weights
-        student = sited_network(self._network, orders=self._orders) if changes_weights else self._start
+        student = self._start
+        if changes_weights:
+            student = sited_network(self._network, orders=self._orders, patches=self._patches)
         sites: Sites | None = None
         for number in range(recipe.rounds):
             target = _target_of_round(self._target, number, recipe.rounds)

@@ -25,7 +25,7 @@ Coder = Literal["codec", "zvc", "rle", "ebpc", "huffman"]
 
 
 _WALK = (
-    *("allocation", "widths", "unprojected", "transform", "basis_bits", "permute"),
+    *("allocation", "widths", "unprojected", "transform", "basis_bits", "permute", "patch"),
     *("order", "align_bits", "table_batch", "calibration_images", "positions", "greedy_images", "greedy_step"),
 )
 
@@ -59,6 +59,9 @@ class LearnRecipe(BaseModel):
     folded: bool = False
     """Sites whose convolution has its activation right behind it are coded in front of that: P becomes a part of the
     convolution (`actcodec.networks.foldable_sites`). Water-filling only, and nothing is trained."""
+    patch: int = Field(default=1, ge=1, le=4)
+    """Pixels of a side of the patches that are coded as one position, at the sites whose height and width it divides
+    (`actcodec.networks.patches`): patch² as many channels on as many fewer positions."""
     density_widths: dict[str, Annotated[int, Field(ge=1, le=MAX_WIDTH)]] = Field(default_factory=dict)
     """Density only: widths by site that training found (`actcodec density`); empty: the rule finds them."""
     order: Order = "position-major"
@@ -153,6 +156,10 @@ class LearnRecipe(BaseModel):
         trains = self.batchnorm or self.block_epochs or self.epochs
         if self.folded and (self.allocation != "waterfill" or self.permute or trains):
             raise ValueError("folded = true goes with allocation = 'waterfill', without permute and training stages")
+        if self.patch > 1 and (self.permute or self.folded or self.allocation in ("transform-coding", "cat")):
+            raise ValueError(
+                f"patch = {self.patch} does not go with permute, folded or allocation = {self.allocation!r}"
+            )
         if self.search_epochs and self.allocation != "partition":
             raise ValueError(f"search_epochs needs the groups of allocation = 'partition', it is {self.allocation!r}")
         rival = {"transform-coding", "cat"}

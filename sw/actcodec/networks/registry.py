@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from actcodec.files import read_bytes
 from actcodec.networks.channels import prune_model, pruned_channels
 from actcodec.networks.fold import check_weights, fold_batchnorm, round_weights
 from actcodec.networks.folding import FoldableConvolution, foldable_convolutions
+from actcodec.networks.patches import Patches
 from actcodec.networks.permutation import permute_channels
 from actcodec.networks.sites import SitedNetwork, find_sites
 from actcodec.networks.spec import NetworkSpec
@@ -141,18 +143,20 @@ def sited_network(
     weights: str = "float",
     orders: Mapping[int, NDArray[np.int64]] | None = None,
     folded: Collection[int] = (),
+    patches: Patches = MappingProxyType({}),
 ) -> SitedNetwork:
     """Return ``network`` with its BatchNorm folded, ``weights`` float or w8, and a tap at every site.
 
     ``orders`` are channel orders of sites, folded into the weights (`permute_channels`). Sites with an index in
-    ``folded`` (`foldable_sites`) have their tap in front of the activation.
+    ``folded`` (`foldable_sites`) have their tap in front of the activation, those with ``patches`` are stored in them.
     With ``site_modules`` the network is taken as it is: nothing is folded.
     Raises ActcodecError as `fold_batchnorm`, `find_sites` and `permute_channels` do.
     """
     if not network.site_modules:
         model = fold_batchnorm(network.model, weights)
         sites = find_sites(model, network.input_shape)
-        return SitedNetwork(permute_channels(model, sites, orders) if orders else model, sites, folded=folded)
+        permuted = permute_channels(model, sites, orders) if orders else model
+        return SitedNetwork(permuted, sites, folded=folded, patches=patches)
     check_weights(weights)
     if orders:
         raise ActcodecError(f"network {network.name}", "has sites named by module; their channels cannot be reordered")
@@ -160,7 +164,7 @@ def sited_network(
     hooked = copy.deepcopy(network.model)
     if weights == "w8":
         round_weights(hooked)
-    return SitedNetwork(hooked, sites, by_module=True)
+    return SitedNetwork(hooked, sites, by_module=True, patches=patches)
 
 
 def foldable_sites(network: Network) -> tuple[FoldableConvolution, ...]:

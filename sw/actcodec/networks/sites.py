@@ -14,12 +14,14 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, fx, nn
 
 from actcodec.errors import ActcodecError
 from actcodec.networks.fusion import Group, stored_groups
+from actcodec.networks.patches import Patches, stored_sites, to_patches, to_pixels
 from actcodec.networks.ranges import ActivationRange
 from actcodec.networks.tracing import module_of, run_once, trace, trace_with_shapes
 
@@ -89,15 +91,22 @@ class SitedNetwork(nn.Module):
     of what ``fn`` returned. ``graph`` is the traced network with its taps, None with ``by_module``.
 
     Sites with an index in ``folded`` have their tap in front of the activation: ``fn`` gets what the convolution
-    computes and returns what readers get, which the activation must leave as it is.
+    computes and returns what readers get, which the activation must leave as it is. Of a site with ``patches`` ``fn``
+    gets and returns the tensor in patches, and ``sites`` has its stored shape.
     """
 
     def __init__(
-        self, model: nn.Module, sites: Sequence[SiteSpec], *, by_module: bool = False, folded: Collection[int] = ()
+        self,
+        model: nn.Module,
+        sites: Sequence[SiteSpec],
+        *,
+        by_module: bool = False,
+        folded: Collection[int] = (),
+        patches: Patches = MappingProxyType({}),
     ) -> None:
         super().__init__()
-        self.sites = tuple(sites)
-        self._taps = [Tap(site.index) for site in self.sites]
+        self.sites = stored_sites(sites, patches)
+        self._taps = [Tap(site.index, patches.get(site.index, 1)) for site in self.sites]
         self.graph = None if by_module else _rewired(model, self.sites, self._taps, folded)
         self._tapped = (self.graph or _hooked(model, self.sites, self._taps)).requires_grad_(False)
         if self.graph is not None and not _works_in_place(self.graph):
@@ -123,21 +132,25 @@ class SitedNetwork(nn.Module):
 class Tap(nn.Module):
     """Passes a site's tensor on, through ``fn`` where one is set.
 
-    ``copies``: readers get a copy, because one of them might work in place.
+    ``copies``: readers get a copy, because one of them might work in place. ``patch``: side of the patches that ``fn``
+    gets the tensor in.
     """
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, patch: int = 1) -> None:
         super().__init__()
-        self.index = index
+        self.index, self.patch = index, patch
         self.copies = True
         self.fn: SiteFunction | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the tensor that readers of the site get."""
-        if self.fn is None:
-            return x
-        out = self.fn(self.index, x)
-        return out.clone() if self.copies else out
+        return x if self.fn is None else self.through(self.fn, x)
+
+    def through(self, fn: SiteFunction, x: Tensor) -> Tensor:
+        """Return what readers get where ``fn`` is set."""
+        out = to_pixels(fn(self.index, to_patches(x, self.patch)), self.patch)
+        # Patches that are turned into pixels are a copy already.
+        return out.clone() if self.copies and self.patch == 1 else out
 
 
 def _works_in_place(traced: fx.GraphModule) -> bool:

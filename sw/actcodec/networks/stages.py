@@ -31,11 +31,13 @@ class StagedNetwork:
         self._interpreter = fx.Interpreter(sited.graph, garbage_collect_values=False)
         self._nodes = list(sited.graph.graph.nodes)
         self._places: dict[int, int] = {}
+        self._taps: dict[int, Tap] = {}
         self._copies = True
         for place, node in enumerate(self._nodes):
             module = module_of(sited.graph, node)
             if isinstance(module, Tap):
                 self._places[module.index] = place
+                self._taps[place] = module
                 self._copies = module.copies
         self.order = tuple(self._places)
         self._last_use: dict[fx.Node, int] = {}
@@ -82,20 +84,18 @@ class StagedNetwork:
 
     def _run(self, state: State, begin: int, end: int, fn: SiteFunction | None, keep: Keep | None) -> Tensor:
         env = self._interpreter.env = state
-        sites = {place: site for site, place in self._places.items()}
         for node in self._nodes[:begin]:
             if node.op == "get_attr":
                 state[node] = self._interpreter.run_node(node)
         node = self._nodes[begin - 1]
         for place in range(begin, end):
             node = self._nodes[place]
-            site = sites.get(place)
-            if site is not None:
+            tap = self._taps.get(place)
+            if tap is not None:
                 if keep is not None:
-                    keep(site, {n: v.clone() for n, v in state.items()} if self._copies else dict(state))
+                    keep(tap.index, {n: v.clone() for n, v in state.items()} if self._copies else dict(state))
                 tensor = state[node.all_input_nodes[0]]
-                out = tensor if fn is None else fn(site, tensor)
-                state[node] = out.clone() if self._copies else out
+                state[node] = tensor if fn is None else tap.through(fn, tensor)
             else:
                 state[node] = self._interpreter.run_node(node)
             for read in node.all_input_nodes:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from actcodec.activations import network_of_tables
 from actcodec.data import Dataset, load_dataset, split_training
 from actcodec.errors import ActcodecError
 from actcodec.evaluate import Evaluation, evaluate, float_logits
@@ -145,7 +146,10 @@ def _coded(
             **common,
         }
     coders = [LosslessOnCodes(site, recipe.coder) for site in tables.sites]
-    return {**_variable(network, expected, sited_network(tuned), coders, test, 8 * tables.table_bytes), **common}
+    return {
+        **_variable(network, expected, network_of_tables(tuned, tables), coders, test, 8 * tables.table_bytes),
+        **common,
+    }
 
 
 def _fidelity(result: Evaluation | Measurement) -> dict[str, Any]:
