@@ -9,8 +9,8 @@ tables and greedy logs stay in build/projection. Every accuracy is that of the w
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,29 +57,67 @@ _ONE_EACH: Wanted = {
     **dict.fromkeys(("p1q-mixed", "waterfill"), (4.0, 3.0)),
     **_with("block", {"p1q-mixed": (4.0, 3.0)}),
 }
-# The headline again from other seeds; bfloat16 saves a third of their hours.
-_SEEDS = {"cifar10-resnet20": [Point("cifar10-resnet20", "p1q+long+bfloat16", 2.5, seed) for seed in (1, 2)]}
-# Points, codec configuration and checkpoint of every network.
-NETWORKS: dict[str, tuple[Wanted, str, Path | None]] = {
-    "cifar10-resnet20": (_RESNET20, "default", None),
-    "cifar10-resnet56": (_ONE_EACH, "default", None),
-    "cifar10-vgg16-w0.25": (
-        {**_ONE_EACH, **_with("tuned", {"p1q-mixed": (4.0, 3.0, 2.0)})},
-        "default",
-        Path("benchmarks/checkpoints/cifar10-vgg16-w0.25.safetensors"),
+# Stored in patches, with a codec of larger blocks: as many epochs as the others' training stage again.
+_PATCHED: Wanted = {
+    "waterfill+patch": (3.0, 2.5, 2.0, 1.5),
+    "p3+finish+patch": (3.0, 2.5, 2.0, 1.5),
+}
+_PATCHED_ONCE: Wanted = {"p3+finish+patch": (2.0,)}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What is measured of a network: points with its codec, points in patches with that of `configs/codec/patch.toml`.
+
+    ``seeds`` are headlines, from several seeds; bfloat16 saves a third of their hours.
+    """
+
+    wanted: Wanted
+    patched: Wanted
+    codec: str = "default"
+    patch_codec: str = "patch"
+    checkpoint: Path | None = None
+    seeds: Mapping[str, tuple[float, Sequence[int]]] = field(default_factory=dict)
+
+    def points(self, network: str) -> list[tuple[Point, str]]:
+        """Every point with its codec."""
+        found = [
+            (Point(network, method, target), codec)
+            for codec, wanted in ((self.codec, self.wanted), (self.patch_codec, self.patched))
+            for method, targets in wanted.items()
+            for target in targets
+        ]
+        for method, (target, seeds) in self.seeds.items():
+            codec = self.patch_codec if "patch" in method.split("+") else self.codec
+            found += [(Point(network, method, target, seed), codec) for seed in seeds]
+        return found
+
+
+CHECKPOINTS = Path("benchmarks/checkpoints")
+NETWORKS = {
+    "cifar10-resnet20": _Measured(
+        _RESNET20,
+        _PATCHED,
+        seeds={
+            "p1q+long+bfloat16": (2.5, (1, 2)),
+            "p3+patch+long+half+bfloat16": (2.0, (0, 1, 2)),
+        },
     ),
-    "cifar10-mobilenetv2-w0.5": (
+    "cifar10-resnet56": _Measured(_ONE_EACH, _PATCHED_ONCE),
+    "cifar10-vgg16-w0.25": _Measured(
+        {**_ONE_EACH, **_with("tuned", {"p1q-mixed": (4.0, 3.0, 2.0)})},
+        _PATCHED_ONCE,
+        checkpoint=CHECKPOINTS / "cifar10-vgg16-w0.25.safetensors",
+    ),
+    "cifar10-mobilenetv2-w0.5": _Measured(
         {**_ONE_EACH, **_with("tuned", {"p1q-mixed": (4.0, 3.0)})},
+        _PATCHED_ONCE,
         # The last convolution has 1,280 channels, whatever the width.
-        "benchmarks/configs/imagenet.toml",
-        Path("benchmarks/checkpoints/cifar10-mobilenetv2-w0.5.safetensors"),
+        codec="benchmarks/configs/imagenet.toml",
+        patch_codec="benchmarks/configs/imagenet-patch.toml",
+        checkpoint=CHECKPOINTS / "cifar10-mobilenetv2-w0.5.safetensors",
     ),
 }
-
-
-def _points(name: str) -> list[Point]:
-    wanted = NETWORKS[name][0]
-    return [*(Point(name, method, target) for method in wanted for target in wanted[method]), *_SEEDS.get(name, ())]
 
 
 def _key(result: dict[str, Any]) -> tuple[Any, ...]:
@@ -99,28 +137,33 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     name: str = arguments.network
-    _, codec, checkpoint = NETWORKS[name]
-    everything = _points(name)
+    measured = NETWORKS[name]
+    codecs = dict(measured.points(name))
+    everything = list(codecs)
     methods = arguments.methods.split(",") if arguments.methods else [point.method for point in everything]
     points = [point for point in everything if point.method in methods]
     if unknown := set(methods) - {point.method for point in points}:
         parser.error(f"{name} has no points of {', '.join(sorted(unknown))}")
-    network = load_network(name, checkpoint=checkpoint)
+    network = load_network(name, checkpoint=measured.checkpoint)
     test = load_dataset(network.dataset, "test")
     expected = float_logits(network, test).numpy()
     accuracy = float(np.mean(expected.argmax(1) == test.labels))
-    setting = Setting(load_params(codec), checkpoint=checkpoint, expected=expected)
     path = RESULTS / f"{name}.json"
     known = _known(path)
     missing = [point for point in points if _key(asdict(point)) not in known]
-    measured = run_sweep(missing, setting, BUILD / name, arguments.jobs, lambda line: print(line, flush=True))
+    found: list[dict[str, Any]] = []
+    for codec in (measured.codec, measured.patch_codec):
+        setting = Setting(load_params(codec), checkpoint=measured.checkpoint, expected=expected)
+        chosen = [point for point in missing if codecs[point] == codec]
+        results = run_sweep(chosen, setting, BUILD / name, arguments.jobs, lambda line: print(line, flush=True))
+        found += results if codec == measured.codec else [{**result, "codec": codec} for result in results]
     # Read again: other points may have been measured meanwhile.
-    known = _known(path) | {_key(result): result for result in measured}
+    known = _known(path) | {_key(result): result for result in found}
     results = [known[_key(asdict(point))] for point in everything if _key(asdict(point)) in known]
     content = {
         "command": f"python benchmarks/projection.py {name}",
         "network": name,
-        "codec": codec,
+        "codec": measured.codec,
         "accuracy_float": accuracy,
         "points": results,
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +27,7 @@ from support.learning import network, quick_plan, split
 torch.set_num_threads(1)
 
 
+@settings(deadline=None)
 @given(
     side=st.integers(1, 4),
     images=st.integers(1, 2),
@@ -50,14 +51,25 @@ def test_patches_are_those_of_torch_and_turn_back(
 def test_gradients_pass_through_patches() -> None:
     x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda t: to_pixels(to_patches(t, 2) ** 2, 2), (x,))
+    # The compiled loops of float32 move the same numbers.
+    y, weight = x.detach().float().requires_grad_(), torch.randn(2, 12, 2, 3)
+    for turned in (x, y):
+        (to_patches(turned, 2) * weight).sum().backward()
+    assert x.grad is not None and y.grad is not None and torch.equal(x.grad.float(), y.grad)
+    x.grad = y.grad = None
+    for turned in (x, y):
+        (to_pixels(to_patches(turned, 2) * weight, 2) ** 2).sum().backward()
+    assert torch.allclose(x.grad.float(), y.grad, rtol=1e-5)
 
 
 def test_only_sites_that_they_divide_have_patches() -> None:
     sites = sited_network(network()).sites
-    patches = patches_that_fit(sites, 2)
+    patches = patches_that_fit(sites, 2, 256)
     assert {sites[index].height for index in patches} == {28, 14}
     assert {site.height for site in sites if site.index not in patches} == {7}
-    assert patches_that_fit(sites, 1) == {}
+    assert patches_that_fit(sites, 1, 256) == {}
+    most = max(site.channels for site in sites if site.index in patches)
+    assert patches_that_fit(sites, 2, 4 * most - 1) == {n: 2 for n in patches if sites[n].channels < most}
     stored = stored_sites(sites, patches)
     assert [site.values for site in stored] == [site.values for site in sites]
     assert stored[0].channels == 4 * sites[0].channels and stored[0].height == 14
@@ -82,7 +94,7 @@ def test_a_network_gives_every_site_its_patches() -> None:
     torch.manual_seed(0)
     model = fold_batchnorm(network_spec("cifar10-resnet20").build().eval())
     sites = find_sites(model, (3, 32, 32))
-    patches = {**patches_that_fit(sites, 2), 3: 4, 5: 1}
+    patches = {**patches_that_fit(sites, 2, 256), 3: 4, 5: 1}
     plain, patched = SitedNetwork(model, sites), SitedNetwork(model, sites, patches=patches)
     x = torch.randn(2, 3, 32, 32)
     seen: dict[int, tuple[int, ...]] = {}
@@ -116,7 +128,7 @@ def test_a_plan_in_patches_is_what_the_golden_model_codes(tmp_path: Path) -> Non
     tables = export_tables(plan, tmp_path / "tables", max_mac_share=1.0)
     plain = sited_network(network()).sites
     patches = stored_patches(plain, tables)
-    assert patches == patches_that_fit(plain, 2)
+    assert patches == patches_that_fit(plain, 2, 256)
     assert any(table.info.transform == "project" for number, table in enumerate(tables.sites) if number in patches)
     assert tables.values == sum(site.values for site in plain)
     assert plan.weights is not None
@@ -145,7 +157,7 @@ def test_stored_values_are_those_of_the_pixels() -> None:
     plain = sited_network(network())
     with torch.no_grad():
         plain(network().inputs(images), rounded)
-    patches = patches_that_fit(plain.sites, 2)
+    patches = patches_that_fit(plain.sites, 2, 256)
     for site, stored in zip(plain.sites, stored_activations(network(), tables, images).values(), strict=True):
         turned = to_patches(pixels[site.index], patches.get(site.index, 1)).permute(0, 2, 3, 1)
         assert np.array_equal(turned.numpy().astype(np.uint8), stored)

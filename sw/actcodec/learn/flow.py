@@ -148,7 +148,7 @@ class _Learning:
         block_images = recipe.block_images if recipe.block_epochs else 0
         self._block_images = augmentation(train.name).apply(split.pool.images[:block_images], rng)
         plain = sited_network(network)
-        self._patches = patches_that_fit(plain.sites, recipe.patch)
+        self._patches = patches_that_fit(plain.sites, recipe.patch, params.max_channels)
         self._orders: Orders = {}
         if recipe.permute:
             self._orders = world.by_first(

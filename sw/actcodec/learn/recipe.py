@@ -60,8 +60,8 @@ class LearnRecipe(BaseModel):
     """Sites whose convolution has its activation right behind it are coded in front of that: P becomes a part of the
     convolution (`actcodec.networks.foldable_sites`). Water-filling only, and nothing is trained."""
     patch: int = Field(default=1, ge=1, le=4)
-    """Pixels of a side of the patches that are coded as one position, at the sites whose height and width it divides
-    (`actcodec.networks.patches`): patch² as many channels on as many fewer positions."""
+    """Pixels of a side of the patches that are coded as one position (`actcodec.networks.patches`), at the sites whose
+    height and width it divides and whose channels, patch² times as many, the codec has room for."""
     density_widths: dict[str, Annotated[int, Field(ge=1, le=MAX_WIDTH)]] = Field(default_factory=dict)
     """Density only: widths by site that training found (`actcodec density`); empty: the rule finds them."""
     order: Order = "position-major"

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numba
+import torch
 from torch import Tensor
 
 from actcodec.errors import ActcodecError
@@ -20,15 +22,25 @@ from actcodec.errors import ActcodecError
 if TYPE_CHECKING:
     from actcodec.networks.sites import SiteSpec
 
+_SIDE = 2
+"""Side of the patches that there are compiled loops for."""
+
 Patches = Mapping[int, int]
 """The side p of the patches, by the site's index; sites without one are stored by the pixel."""
 
 
-def patches_that_fit(sites: Iterable[SiteSpec], side: int) -> dict[int, int]:
-    """Return patches of ``side``×``side`` pixels for the sites whose height and width it divides."""
+def patches_that_fit(sites: Iterable[SiteSpec], side: int, most_channels: int) -> dict[int, int]:
+    """Return patches of ``side``×``side`` pixels for the sites whose height and width it divides.
+
+    Sites that would be stored in more than ``most_channels`` channels have none.
+    """
     if side == 1:
         return {}
-    return {site.index: side for site in sites if site.height % side == 0 and site.width % side == 0}
+    return {
+        site.index: side
+        for site in sites
+        if site.height % side == 0 and site.width % side == 0 and site.channels * side**2 <= most_channels
+    }
 
 
 def patches_between(sites: Iterable[SiteSpec], shapes: Mapping[str, tuple[int, int, int]]) -> dict[int, int]:
@@ -58,18 +70,96 @@ def _stored(site: SiteSpec, side: int) -> SiteSpec:
 
 def to_patches(x: Tensor, side: int) -> Tensor:
     """Return x, N×C×H×W, as N × p²C × H/p × W/p, in memory channels last."""
-    if side == 1:
-        return x
-    images, channels, height, width = x.shape
-    split = x.reshape(images, channels, height // side, side, width // side, side).permute(0, 2, 4, 1, 3, 5)
-    return split.reshape(images, height // side, width // side, channels * side**2).permute(0, 3, 1, 2)
+    return x if side == 1 else _Patches.apply(x, side)  # type: ignore[no-untyped-call]
 
 
 def to_pixels(x: Tensor, side: int) -> Tensor:
     """Return x, N × p²C × H/p × W/p, as N×C×H×W, in memory channels last."""
-    if side == 1:
-        return x
+    return x if side == 1 else _Pixels.apply(x, side)  # type: ignore[no-untyped-call]
+
+
+class _Patches(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, side: int) -> Tensor:
+        ctx.side = side
+        return _gathered(x, side)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return to_pixels(gradients[0], ctx.side), None
+
+
+class _Pixels(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, side: int) -> Tensor:
+        ctx.side = side
+        return _spread(x, side)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return to_patches(gradients[0], ctx.side), None
+
+
+def _compiled(x: Tensor, side: int) -> bool:
+    """Whether the loops for the usual case apply: torch takes five times as long to move single channels."""
+    return side == _SIDE and x.device.type == "cpu" and x.dtype == torch.float32
+
+
+def _gathered(x: Tensor, side: int) -> Tensor:
     images, channels, height, width = x.shape
+    shape = (images, height // side, width // side, channels * side**2)
+    if _compiled(x, side):
+        out = torch.empty(shape)
+        gather(x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy(), out.numpy())
+        return out.permute(0, 3, 1, 2)
+    split = x.reshape(images, channels, height // side, side, width // side, side)
+    return split.permute(0, 2, 4, 1, 3, 5).reshape(shape).permute(0, 3, 1, 2)
+
+
+def _spread(x: Tensor, side: int) -> Tensor:
+    images, channels, height, width = x.shape
+    shape = (images, height * side, width * side, channels // side**2)
+    if _compiled(x, side):
+        out = torch.empty(shape)
+        spread(x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy(), out.numpy())
+        return out.permute(0, 3, 1, 2)
     split = x.permute(0, 2, 3, 1).reshape(images, height, width, channels // side**2, side, side)
-    pixels = split.permute(0, 1, 4, 2, 5, 3).reshape(images, height * side, width * side, channels // side**2)
-    return pixels.permute(0, 3, 1, 2)
+    return split.permute(0, 1, 4, 2, 5, 3).reshape(shape).permute(0, 3, 1, 2)
+
+
+@numba.njit(inline="always")
+def _interleave(a: Any, b: Any, c: Any, d: Any, out: Any) -> None:
+    for k in range(len(a)):
+        out[4 * k] = a[k]
+        out[4 * k + 1] = b[k]
+        out[4 * k + 2] = c[k]
+        out[4 * k + 3] = d[k]
+
+
+@numba.njit(inline="always")
+def _part(x: Any, a: Any, b: Any, c: Any, d: Any) -> None:
+    for k in range(len(a)):
+        a[k] = x[4 * k]
+        b[k] = x[4 * k + 1]
+        c[k] = x[4 * k + 2]
+        d[k] = x[4 * k + 3]
+
+
+@numba.njit(cache=True, nogil=True)
+def gather(x: Any, out: Any) -> None:
+    """Copy x (N, H, W, C) into 2×2 patches, ``out`` (N, H/2, W/2, 4·C)."""
+    for n in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            for j in range(out.shape[2]):
+                above, below = x[n, 2 * i], x[n, 2 * i + 1]
+                _interleave(above[2 * j], above[2 * j + 1], below[2 * j], below[2 * j + 1], out[n, i, j])
+
+
+@numba.njit(cache=True, nogil=True)
+def spread(x: Any, out: Any) -> None:
+    """Copy 2×2 patches x (N, H, W, 4·C) into pixels, ``out`` (N, 2·H, 2·W, C)."""
+    for n in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            for j in range(x.shape[2]):
+                above, below = out[n, 2 * i], out[n, 2 * i + 1]
+                _part(x[n, i, j], above[2 * j], above[2 * j + 1], below[2 * j], below[2 * j + 1])
