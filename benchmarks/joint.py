@@ -26,6 +26,8 @@ RESULT = ROOT / "results" / "joint.json"
 BUILD = Path("build") / "joint" / "ablations"
 NETWORK, TARGET = "cifar10-resnet20", 2.0
 PARTS = ("p3", *sorted(path.stem for path in (ROOT / "configs" / "joint").glob("*.toml")))
+# Parts with another codec than the usual one.
+CODECS = {"patches": "patch", "patches-waterfill": "patch"}
 _KEPT = ("accuracy", "divergence", "bpv_stream", "bpv_net", "table_bytes", "codec_mac_share")
 
 
@@ -53,10 +55,10 @@ def main() -> None:
     chosen = arguments.only.split(",") if arguments.only else PARTS
     test = load_dataset("cifar10", "test")
     expected = float_logits(load_network(NETWORK), test).numpy()
-    setting = Setting(load_params("default"), expected=expected)
     known = {row["part"]: row for row in read_json(RESULT)["parts"]} if RESULT.exists() else {}
     for part in chosen:
         if part not in known:
+            setting = Setting(load_params(CODECS.get(part, "default")), expected=expected)
             known[part] = _measure(part, setting)
             print(part, f"{known[part]['accuracy']:.2%}", flush=True)
             rows = [known[name] for name in PARTS if name in known]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from actcodec.activations import site_taps
+from actcodec.activations import network_of_tables, site_taps
 from actcodec.data import data_root, load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.evaluate import evaluate
 from actcodec.files import WEIGHTS, read_weights
-from actcodec.networks import load_network, sited_network
+from actcodec.networks import load_network
 from actcodec.tables import digest_of, load_tables
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -32,9 +32,7 @@ def test_kept_tables_are_those_that_were_measured(name: str) -> None:
     assert tables.bpv_stream == KEPT[name]["bits_per_value"]
     assert read_weights(folder, tables.provenance.checkpoint_sha256) is not None
     network = load_network(tables.provenance.network, checkpoint=folder / WEIGHTS)
-    assert len(site_taps(tables, network, sited_network(network, orders=tables.orders), coded=True)) == len(
-        tables.sites
-    )
+    assert len(site_taps(tables, network, network_of_tables(network, tables), coded=True)) == len(tables.sites)
 
 
 @pytest.mark.parametrize("name", KEPT)
