@@ -205,6 +205,13 @@ def joint() -> str:
     return markdown(header, rows)
 
 
+def patches() -> str:
+    """What blocks of several pixels could save."""
+    rows = load("patches")["bits_at_equal_loss"]
+    header = "|".join(["block", *(f"bits at the loss of {next(iter(row.values())):.1f}" for row in rows)])
+    return markdown(header, [[name, *(f"{row[name]:.2f}" for row in rows)] for name in rows[0]])
+
+
 def _density_runs() -> list[tuple[str, str, dict[str, Any]]]:
     return [
         (network.removeprefix("cifar10-"), name, run)
@@ -281,6 +288,7 @@ TABLES: Tables = {
     "training_step": training_step,
     "within_a_point": within_a_point,
     "joint": joint,
+    "patches": patches,
     "density": density,
     "density_widths": density_widths,
     **_projections(),
