@@ -51,8 +51,8 @@ def test_patches_are_those_of_torch_and_turn_back(
 def test_gradients_pass_through_patches() -> None:
     x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda t: to_pixels(to_patches(t, 2) ** 2, 2), (x,))
-    # The compiled loops of float32 move the same numbers.
-    y, weight = x.detach().float().requires_grad_(), torch.randn(2, 12, 2, 3)
+    # The compiled loops of float32 move the same numbers, also where the memory is in their order already.
+    y, weight = x.detach().float().to(memory_format=torch.channels_last).requires_grad_(), torch.randn(2, 12, 2, 3)
     for turned in (x, y):
         (to_patches(turned, 2) * weight).sum().backward()
     assert x.grad is not None and y.grad is not None and torch.equal(x.grad.float(), y.grad)

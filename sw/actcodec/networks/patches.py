@@ -14,7 +14,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numba
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from actcodec.errors import ActcodecError
@@ -105,12 +107,18 @@ def _compiled(x: Tensor, side: int) -> bool:
     return side == _SIDE and x.device.type == "cpu" and x.dtype == torch.float32
 
 
+def _rows(x: Tensor) -> NDArray[np.float32]:
+    """Return x, N×C×H×W, as an array (N, H, W, C) that is laid out so."""
+    rows: NDArray[np.float32] = x.detach().permute(0, 2, 3, 1).contiguous().numpy()
+    return rows
+
+
 def _gathered(x: Tensor, side: int) -> Tensor:
     images, channels, height, width = x.shape
     shape = (images, height // side, width // side, channels * side**2)
     if _compiled(x, side):
         out = torch.empty(shape)
-        gather(x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy(), out.numpy())
+        gather(_rows(x), out.numpy())
         return out.permute(0, 3, 1, 2)
     split = x.reshape(images, channels, height // side, side, width // side, side)
     return split.permute(0, 2, 4, 1, 3, 5).reshape(shape).permute(0, 3, 1, 2)
@@ -121,7 +129,7 @@ def _spread(x: Tensor, side: int) -> Tensor:
     shape = (images, height * side, width * side, channels // side**2)
     if _compiled(x, side):
         out = torch.empty(shape)
-        spread(x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).numpy(), out.numpy())
+        spread(_rows(x), out.numpy())
         return out.permute(0, 3, 1, 2)
     split = x.permute(0, 2, 3, 1).reshape(images, height, width, channels // side**2, side, side)
     return split.permute(0, 1, 4, 2, 5, 3).reshape(shape).permute(0, 3, 1, 2)
