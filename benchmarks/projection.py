@@ -106,7 +106,7 @@ NETWORKS = {
     "cifar10-resnet56": _Measured(_ONE_EACH, _PATCHED_ONCE),
     "cifar10-vgg16-w0.25": _Measured(
         {**_ONE_EACH, **_with("tuned", {"p1q-mixed": (4.0, 3.0, 2.0)})},
-        _PATCHED_ONCE,
+        {"p3+finish+patch": (2.5, 2.0)},
         checkpoint=CHECKPOINTS / "cifar10-vgg16-w0.25.safetensors",
     ),
     "cifar10-mobilenetv2-w0.5": _Measured(
