@@ -34,7 +34,10 @@ CASES: dict[str, list[str]] = {
         *("--only", "layer3.2.conv2", "--only", "layer3.1.conv1"),
         *("--only", "layer2.1.conv1", "--only", "layer3.0.conv1"),
     ],
-    "resnet20-patch-verilator": ["--tables", f"{KEPT}/tables/resnet20-p3-patch-2", "--sim", "verilator", "--image", "3"],
+    "resnet20-patch-verilator": [
+        *("--tables", f"{KEPT}/tables/resnet20-p3-patch-2"),
+        *("--sim", "verilator", "--image", "3"),
+    ],
     "mobilenetv2-verilator": [
         *("--tables", f"{KEPT}/codec_tables/mobilenetv2-waterfill-4", "--sim", "verilator", "--image", "0"),
         *("--only", "features.1.conv.1", "--only", "features.2.conv.2", "--only", "features.7.conv.1.0"),
