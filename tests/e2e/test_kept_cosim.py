@@ -14,7 +14,7 @@ from actcodec_sim.traffic import site_traffic
 
 ROOT = Path(__file__).parents[2]
 KEPT = sorted((ROOT / "benchmarks" / "results" / "cosim").glob("*.json"))
-FOLDERS = ("tables/resnet20-p1q-2.5", "codec_tables/mobilenetv2-waterfill-4")
+FOLDERS = ("tables/resnet20-p1q-2.5", "tables/resnet20-p3-patch-2", "codec_tables/mobilenetv2-waterfill-4")
 TABLES = {digest_of(t): t for t in (load_tables(ROOT / "benchmarks" / "results" / folder) for folder in FOLDERS)}
 
 
