@@ -25,16 +25,27 @@ ROOT = Path(__file__).parent
 RESULT = ROOT / "results" / "joint.json"
 BUILD = Path("build") / "joint" / "ablations"
 NETWORK, TARGET = "cifar10-resnet20", 2.0
-PARTS = ("p3", *sorted(path.stem for path in (ROOT / "configs" / "joint").glob("*.toml")))
-# Parts with another codec than the usual one.
-CODECS = {"patches": "patch", "patches-waterfill": "patch"}
+CONFIGS = ROOT / "configs" / "joint"
+# Parts in patches: what else is changed, and the codec; the usual one has blocks of 16.
+PATCHED: dict[str, tuple[tuple[str, ...], str]] = {
+    "patches": ((), "patch"),
+    "patches-waterfill": (("waterfill",), "patch"),
+    "patches-small": ((), "default"),
+    "patches-small-waterfill": (("waterfill",), "default"),
+}
+PARTS = ("p3", *sorted([*PATCHED, *(path.stem for path in CONFIGS.glob("*.toml"))]))
 _KEPT = ("accuracy", "divergence", "bpv_stream", "bpv_net", "table_bytes", "codec_mac_share")
 
 
+def _method(part: str) -> str:
+    """The recipe of a part; what it changes comes last, so that it decides."""
+    changed = PATCHED[part][0] if part in PATCHED else () if part == "p3" else (part,)
+    patch = ["patch"] if part in PATCHED else []
+    return "+".join(["p3", "finish", *patch, *(str(CONFIGS / f"{name}.toml") for name in changed)])
+
+
 def _measure(part: str, setting: Setting) -> dict[str, Any]:
-    changed = "" if part == "p3" else f"+{ROOT / 'configs' / 'joint' / part}.toml"
-    # A part comes last, so that it decides.
-    point = Point(NETWORK, f"p3+finish{changed}", TARGET)
+    point = Point(NETWORK, _method(part), TARGET)
     folder = BUILD / part
     found = run_point(point, setting, folder)
     log = folder / "search.json"
@@ -58,7 +69,7 @@ def main() -> None:
     known = {row["part"]: row for row in read_json(RESULT)["parts"]} if RESULT.exists() else {}
     for part in chosen:
         if part not in known:
-            setting = Setting(load_params(CODECS.get(part, "default")), expected=expected)
+            setting = Setting(load_params(PATCHED[part][1] if part in PATCHED else "default"), expected=expected)
             known[part] = _measure(part, setting)
             print(part, f"{known[part]['accuracy']:.2%}", flush=True)
             rows = [known[name] for name in PARTS if name in known]

@@ -57,7 +57,7 @@ _ONE_EACH: Wanted = {
     **dict.fromkeys(("p1q-mixed", "waterfill"), (4.0, 3.0)),
     **_with("block", {"p1q-mixed": (4.0, 3.0)}),
 }
-# Stored in patches, with a codec of larger blocks: as many epochs as the others' training stage again.
+# Stored in patches, with a codec of larger blocks; search and training have the others' epochs together.
 _PATCHED: Wanted = {
     "waterfill+patch": (3.0, 2.5, 2.0, 1.5),
     "p3+finish+patch": (3.0, 2.5, 2.0, 1.5),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from actcodec.activations import stored_activations, stored_patches
+from actcodec.activations import FoldedTables, stored_activations, stored_patches
 from actcodec.errors import ActcodecError
 from actcodec.evaluate import evaluate
 from actcodec.export import export_tables, integer_tables
@@ -129,6 +129,8 @@ def test_a_plan_in_patches_is_what_the_golden_model_codes(tmp_path: Path) -> Non
     plain = sited_network(network()).sites
     patches = stored_patches(plain, tables)
     assert patches == patches_that_fit(plain, 2, 256)
+    with pytest.raises(ActcodecError, match="folded tables: go with sites that are stored by the pixel"):
+        stored_patches(plain, tables, FoldedTables(tables, ()))
     assert any(table.info.transform == "project" for number, table in enumerate(tables.sites) if number in patches)
     assert tables.values == sum(site.values for site in plain)
     assert plan.weights is not None

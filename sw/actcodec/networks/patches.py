@@ -72,34 +72,30 @@ def _stored(site: SiteSpec, side: int) -> SiteSpec:
 
 def to_patches(x: Tensor, side: int) -> Tensor:
     """Return x, N×C×H×W, as N × p²C × H/p × W/p, in memory channels last."""
-    return x if side == 1 else _Patches.apply(x, side)  # type: ignore[no-untyped-call]
+    return _turned(x, side, True)
 
 
 def to_pixels(x: Tensor, side: int) -> Tensor:
     """Return x, N × p²C × H/p × W/p, as N×C×H×W, in memory channels last."""
-    return x if side == 1 else _Pixels.apply(x, side)  # type: ignore[no-untyped-call]
+    return _turned(x, side, False)
 
 
-class _Patches(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, side: int) -> Tensor:
-        ctx.side = side
-        return _gathered(x, side)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return to_pixels(gradients[0], ctx.side), None
+def _turned(x: Tensor, side: int, to_patches: bool) -> Tensor:
+    # torch's Function.apply has no types.
+    return x if side == 1 else _Turn.apply(x, side, to_patches)  # type: ignore[no-untyped-call]
 
 
-class _Pixels(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, side: int) -> Tensor:
-        ctx.side = side
-        return _spread(x, side)
+class _Turn(torch.autograd.Function):
+    """Each of the two turns; the gradient is turned back."""
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return to_patches(gradients[0], ctx.side), None
+    def forward(ctx: Any, x: Tensor, side: int, to_patches: bool) -> Tensor:
+        ctx.side, ctx.to_patches = side, to_patches
+        return _gathered(x, side) if to_patches else _spread(x, side)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _turned(gradients[0], ctx.side, not ctx.to_patches), None, None
 
 
 def _compiled(x: Tensor, side: int) -> bool:
