@@ -26,10 +26,13 @@ RESULT = ROOT / "results" / "joint.json"
 BUILD = Path("build") / "joint" / "ablations"
 NETWORK, TARGET = "cifar10-resnet20", 2.0
 CONFIGS = ROOT / "configs" / "joint"
-# Parts in patches: what else is changed, and the codec; the usual one has blocks of 16.
+# Parts in patches: what else is changed, and the codec; blocks are 16 in the usual one, 32 in `patch`, 64 in the large.
+LARGE = str(ROOT / "configs" / "patch-large.toml")
 PATCHED: dict[str, tuple[tuple[str, ...], str]] = {
     "patches": ((), "patch"),
     "patches-waterfill": (("waterfill",), "patch"),
+    "patches-large-waterfill": (("waterfill",), LARGE),
+    "patches-no-fisher": (("no-fisher",), "patch"),
     "patches-small": ((), "default"),
     "patches-small-waterfill": (("waterfill",), "default"),
 }

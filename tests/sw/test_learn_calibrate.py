@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from actcodec.learn.calibrate import _Collector, calibrate, fisher_direction
+from actcodec.learn.calibrate import _Collector, by_variance, calibrate, fisher_direction
 from actcodec.learn.quantize8 import ActivationRange, choose_ranges
 from actcodec.networks import SiteSpec, sited_network
 from support.learning import network, training
+from support.statistics import rectified_site
 
 UNIT = ActivationRange(scale=1.0, zero=0)
 
@@ -67,3 +68,13 @@ def test_gradients_taken_as_they_pass_are_those_taken_at_once() -> None:
         for part, fisher in zip(statistics.blocks, statistics.fisher, strict=True):
             expected = totals[site.index][part, part] / count[site.index]
             np.testing.assert_allclose(fisher, expected, rtol=1e-4, atol=1e-6 * float(expected.max()))
+
+
+def test_by_variance_an_error_costs_its_share_of_the_variance_of_its_site() -> None:
+    stats = rectified_site()
+    weighed = by_variance(stats)
+    variance = np.mean(np.concatenate([np.diag(S) for S in stats.covariance]))
+    error = np.random.default_rng(0).normal(size=stats.site.channels)
+    cost = sum(error[part] @ G @ error[part] for part, G in zip(weighed.blocks, weighed.fisher, strict=True))
+    assert cost == pytest.approx(float(error @ error) / variance)
+    assert all(np.array_equal(a, b) for a, b in zip(weighed.covariance, stats.covariance, strict=True))

@@ -42,6 +42,12 @@ def test_a_plan_is_deterministic_and_meets_its_target(plan: Plan) -> None:
     assert len(plan.sites) == 11
 
 
+def test_what_an_error_counts_as_moves_bits_and_keeps_the_target(plan: Plan) -> None:
+    plain = quick_plan(recipe=QUICK.model_copy(update={"sensitivity": "variance"}))
+    assert 2.9 < plain.bpv_stream <= 3.0
+    assert any(not np.array_equal(a.arrays.width, b.arrays.width) for a, b in zip(plain.sites, plan.sites, strict=True))
+
+
 def test_learning_refuses_bad_input() -> None:
     with pytest.raises(ActcodecError, match=r"target_bits: 9\.0 is outside"):
         quick_plan(9.0)

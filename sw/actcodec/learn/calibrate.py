@@ -13,7 +13,7 @@ position costs ½ eᵀGe.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -117,6 +117,15 @@ def fisher_direction(logits: Tensor, generator: torch.Generator) -> Tensor:
     signs = torch.randint(0, 2, p.shape, generator=generator, dtype=p.dtype) * 2 - 1
     weighted = signs * p.sqrt()
     return weighted - weighted.sum(1, keepdim=True) * p
+
+
+def by_variance(statistics: SiteStatistics) -> SiteStatistics:
+    """Return ``statistics`` with G = I·C/tr S for its Fisher information: an error costs the share of the site's
+    variance that it is, in every site and direction alike.
+    """
+    variance = sum(float(np.trace(S)) for S in statistics.covariance) / statistics.site.channels
+    weight = 1 / max(variance, np.finfo(np.float64).eps)
+    return replace(statistics, fisher=tuple(weight * np.eye(len(S)) for S in statistics.covariance))
 
 
 class _Collector:

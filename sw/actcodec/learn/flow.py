@@ -26,7 +26,7 @@ from actcodec.learn.allocation.waterfill import allocate
 from actcodec.learn.bases import choose_bases
 from actcodec.learn.batches import input_batches
 from actcodec.learn.build import build_site
-from actcodec.learn.calibrate import SiteStatistics, calibrate
+from actcodec.learn.calibrate import SiteStatistics, by_variance, calibrate
 from actcodec.learn.distributed import ALONE, World
 from actcodec.learn.draft import StreamSettings
 from actcodec.learn.option import SiteOption, plain_options, projection, raw
@@ -203,7 +203,7 @@ class _Learning:
         return input_batches(self._network, self._calibration, _BATCH, title, self._progress)
 
     def _statistics(self, sited: SitedNetwork) -> tuple[SiteStatistics, ...]:
-        return calibrate(
+        statistics = calibrate(
             sited,
             self._ranges,
             self._batches("calibration"),
@@ -213,6 +213,7 @@ class _Learning:
             positions=self._recipe.positions,
             folded=self._folded,
         )
+        return tuple(map(by_variance, statistics)) if self._recipe.sensitivity == "variance" else statistics
 
     def _layer(self, choice: Choice) -> CodecLayer:
         return CodecLayer(build_site(choice, self._settings)).requires_grad_(False)

@@ -25,7 +25,7 @@ Coder = Literal["codec", "zvc", "rle", "ebpc", "huffman"]
 
 
 _WALK = (
-    *("allocation", "widths", "unprojected", "transform", "basis_bits", "permute", "patch"),
+    *("allocation", "widths", "unprojected", "transform", "basis_bits", "sensitivity", "permute", "patch"),
     *("order", "align_bits", "table_batch", "calibration_images", "positions", "greedy_images", "greedy_step"),
 )
 
@@ -54,6 +54,8 @@ class LearnRecipe(BaseModel):
     network and keeps the one with the least divergence; ``best`` measures every construction site by site."""
     basis_bits: float = Field(default=3.0, gt=0, le=8)
     """Greedy only: bits a value at which ``best`` measures the constructions; a walk must not depend on its target."""
+    sensitivity: Literal["fisher", "variance"] = "fisher"
+    """What an error counts as: the Fisher information of its site, or the share of the site's variance that it is."""
     permute: bool = False
     """Channels are assigned to blocks by covariance wherever the graph lets the order be folded into the weights."""
     folded: bool = False
