@@ -26,25 +26,27 @@ RESULT = ROOT / "results" / "joint.json"
 BUILD = Path("build") / "joint" / "ablations"
 NETWORK, TARGET = "cifar10-resnet20", 2.0
 CONFIGS = ROOT / "configs" / "joint"
-# Parts in patches: what else is changed, and the codec; blocks are 16 in the usual one, 32 in `patch`, 64 in the large.
 LARGE = str(ROOT / "configs" / "patch-large.toml")
-PATCHED: dict[str, tuple[tuple[str, ...], str]] = {
-    "patches": ((), "patch"),
-    "patches-waterfill": (("waterfill",), "patch"),
-    "patches-large-waterfill": (("waterfill",), LARGE),
-    "patches-no-fisher": (("no-fisher",), "patch"),
-    "patches-small": ((), "default"),
-    "patches-small-waterfill": (("waterfill",), "default"),
+# Parts in patches: the part that they are otherwise, and the codec, whose blocks are 16, in `patch` 32, in the large 64.
+PATCHED: dict[str, tuple[str, str]] = {
+    "patches": ("p3", "patch"),
+    "patches-waterfill": ("waterfill", "patch"),
+    "patches-large-waterfill": ("waterfill", LARGE),
+    "patches-no-fisher": ("no-fisher", "patch"),
+    "patches-small": ("p3", "default"),
+    "patches-small-waterfill": ("waterfill", "default"),
 }
-PARTS = ("p3", *sorted([*PATCHED, *(path.stem for path in CONFIGS.glob("*.toml"))]))
+PARTS = ("p3", *sorted([*PATCHED, "waterfill", *(path.stem for path in CONFIGS.glob("*.toml"))]))
 _KEPT = ("accuracy", "divergence", "bpv_stream", "bpv_net", "table_bytes", "codec_mac_share")
 
 
 def _method(part: str) -> str:
     """The recipe of a part; what it changes comes last, so that it decides."""
-    changed = PATCHED[part][0] if part in PATCHED else () if part == "p3" else (part,)
-    patch = ["patch"] if part in PATCHED else []
-    return "+".join(["p3", "finish", *patch, *(str(CONFIGS / f"{name}.toml") for name in changed)])
+    if part in PATCHED:
+        return f"{_method(PATCHED[part][0])}+patch"
+    if part == "waterfill":
+        return "p3-waterfill"
+    return "p3+finish" if part == "p3" else f"p3+finish+{CONFIGS / part}.toml"
 
 
 def _measure(part: str, setting: Setting) -> dict[str, Any]:

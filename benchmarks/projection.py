@@ -61,6 +61,7 @@ _ONE_EACH: Wanted = {
 _PATCHED: Wanted = {
     "waterfill+patch": (3.0, 2.5, 2.0, 1.5),
     "p3+finish+patch": (3.0, 2.5, 2.0, 1.5),
+    "p3-waterfill+patch": (3.0, 2.5, 2.0, 1.5),
 }
 _PATCHED_ONCE: Wanted = {"p3+finish+patch": (2.0,)}
 
