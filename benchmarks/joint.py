@@ -27,7 +27,7 @@ BUILD = Path("build") / "joint" / "ablations"
 NETWORK, TARGET = "cifar10-resnet20", 2.0
 CONFIGS = ROOT / "configs" / "joint"
 LARGE = str(ROOT / "configs" / "patch-large.toml")
-# Parts in patches: the part that they are otherwise, and the codec, whose blocks are 16, in `patch` 32, in the large 64.
+# Parts in patches: the part that they are otherwise, and the codec: blocks of 16, of 32 in `patch`, of 64 in the large.
 PATCHED: dict[str, tuple[str, str]] = {
     "patches": ("p3", "patch"),
     "patches-waterfill": ("waterfill", "patch"),
