@@ -43,6 +43,7 @@ _RESNET20: Wanted = {
     **dict.fromkeys(("p1", "uniform", "equal-variance"), (6.0, 5.0, 4.0, 3.0, 2.5)),
     **dict.fromkeys(("p1q", "p1q-mixed", "waterfill", "identity", "density", "dct", "transform-coding"), ALL),
     "lsq": (4.0, 3.0),
+    **_with("moments", {"waterfill": LOW, "lsq": (3.0,)}),
     **_with("block", dict.fromkeys(("p1", "uniform", "equal-variance", "p1q", "p1q-mixed", "waterfill"), ALL)),
     **_with("block", {"lsq": (4.0, 3.0)}),
     **_with("tuned", dict.fromkeys(("p1", "uniform", "equal-variance"), ALL)),
@@ -60,6 +61,7 @@ _ONE_EACH: Wanted = {
 # Stored in patches, with a codec of larger blocks; search and training have the others' epochs together.
 _PATCHED: Wanted = {
     "waterfill+patch": (3.0, 2.5, 2.0, 1.5),
+    "waterfill+moments+patch": (3.0, 2.5, 2.0, 1.5),
     "p3+finish+patch": (3.0, 2.5, 2.0, 1.5),
     "p3-waterfill+patch": (3.0, 2.5, 2.0, 1.5),
 }
