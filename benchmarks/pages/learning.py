@@ -114,7 +114,9 @@ def projection(network: str) -> str:
         (p for p in content["points"] if "unreachable" not in p),
         key=lambda p: (order[p["panel"]], -p["target_bits"], -p["accuracy"]),
     ):
-        trained = [f"{point['block_images']} × {point['block_epochs']}, codecs"] if point["block_epochs"] else []
+        trained = [f"{point['moment_images']}, moments"] if point.get("moment_images") else []
+        if point["block_epochs"]:
+            trained.append(f"{point['block_images']} × {point['block_epochs']}, codecs")
         if point.get("search_epochs"):
             trained.append(f"{point['search_images']} × {point['search_epochs']}, search")
         if point["epochs"]:
