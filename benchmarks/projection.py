@@ -56,6 +56,7 @@ _RESNET20: Wanted = {
 _ONE_EACH: Wanted = {
     **dict.fromkeys(LOSSLESS, (8.0,)),
     **dict.fromkeys(("p1q-mixed", "waterfill"), (4.0, 3.0)),
+    **_with("moments", {"waterfill": (3.0,)}),
     **_with("block", {"p1q-mixed": (4.0, 3.0)}),
 }
 # Stored in patches, with a codec of larger blocks; search and training have the others' epochs together.
