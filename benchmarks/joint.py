@@ -30,23 +30,28 @@ LARGE = str(ROOT / "configs" / "patch-large.toml")
 # Parts in patches: the part that they are otherwise, and the codec: blocks of 16, of 32 in `patch`, of 64 in the large.
 PATCHED: dict[str, tuple[str, str]] = {
     "patches": ("p3", "patch"),
-    "patches-waterfill": ("waterfill", "patch"),
-    "patches-large-waterfill": ("waterfill", LARGE),
+    "patches-moments": ("moments", "patch"),
     "patches-no-fisher": ("no-fisher", "patch"),
     "patches-small": ("p3", "default"),
     "patches-small-waterfill": ("waterfill", "default"),
+    "patches-waterfill": ("waterfill", "patch"),
+    "patches-waterfill-large": ("waterfill", LARGE),
+    "patches-waterfill-moments": ("waterfill-moments", "patch"),
 }
-PARTS = ("p3", *sorted([*PATCHED, "waterfill", *(path.stem for path in CONFIGS.glob("*.toml"))]))
+RECIPES = {
+    "p3": "p3+finish",
+    "moments": "p3+finish+moments",
+    "waterfill": "p3-waterfill",
+    "waterfill-moments": "p3-waterfill+moments",
+    **{path.stem: f"p3+finish+{path}" for path in CONFIGS.glob("*.toml")},
+}
+"""Of every part that is not in patches; what a part changes comes last, so that it decides."""
+PARTS = ("p3", *sorted({*PATCHED, *RECIPES} - {"p3"}))
 _KEPT = ("accuracy", "divergence", "bpv_stream", "bpv_net", "table_bytes", "codec_mac_share")
 
 
 def _method(part: str) -> str:
-    """The recipe of a part; what it changes comes last, so that it decides."""
-    if part in PATCHED:
-        return f"{_method(PATCHED[part][0])}+patch"
-    if part == "waterfill":
-        return "p3-waterfill"
-    return "p3+finish" if part == "p3" else f"p3+finish+{CONFIGS / part}.toml"
+    return f"{RECIPES[PATCHED[part][0]]}+patch" if part in PATCHED else RECIPES[part]
 
 
 def _measure(part: str, setting: Setting) -> dict[str, Any]:
