@@ -47,7 +47,6 @@ METHODS: dict[str, Sequence[float]] = {
     _sum("waterfill+moments"): (5.0, 4.0, 3.0),
     _sum("p1q-mixed+moments"): (4.0, 3.0),
     _sum("waterfill+moments", "few"): (3.0,),
-    _sum("p1q-mixed+moments", "few"): (3.0,),
     _sum("p3+moments", "few", "few-search"): (3.0,),
 }
 """Recipes with their stages, and stream bits a value."""

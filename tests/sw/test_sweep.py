@@ -46,6 +46,7 @@ def test_every_kind_of_method_gives_the_same_account(folder: Path, tmp_path: Pat
         folder,
         ("waterfill", "quick", 3.0),
         ("density", "quick", 4.0),
+        ("lsq+moments", "quick", 4.0),
         ("uniform", "blocks", 4.0),
         ("raw8", "quick", 8.0),
         ("ebpc", "quick", 8.0),
@@ -71,6 +72,7 @@ def test_every_kind_of_method_gives_the_same_account(folder: Path, tmp_path: Pat
     assert by_method["ebpc"]["bpv_stream"] < 8.0
     assert by_method["lsq-zvc"]["bpv_stream"] < 3.2
     assert by_method["lsq-zvc"]["weights"] == "trained"
+    assert by_method["lsq"]["moment_images"] == 48 and by_method["waterfill"]["moment_images"] == 0
     draw(results, 0.99, tmp_path / "plot.svg")
     drawn = (tmp_path / "plot.svg").read_bytes()
     draw(results, 0.99, tmp_path / "plot.svg")

@@ -91,7 +91,6 @@ def run_point(point: Point, setting: Setting, folder: Path, recipe: LearnRecipe 
         "train_images": recipe.images if recipe.epochs else 0,
         "search_epochs": recipe.search_epochs,
         "search_images": recipe.search_images if recipe.search_epochs else 0,
-        "moment_images": recipe.calibration_images if recipe.batchnorm else 0,
         "block_epochs": recipe.block_epochs,
         "block_images": recipe.block_images if recipe.block_epochs else 0,
         "weights": "trained" if recipe.trains_weights else "frozen",
@@ -132,6 +131,7 @@ def _coded(
     tuned = network if plan.weights is None else network_with(network, plan.weights)
     projected = sum(site.info.transform == "project" for site in tables.sites)
     common = {
+        "moment_images": plan.provenance.calibration_images if recipe.batchnorm else 0,
         "projected_sites": projected,
         "sites": len(tables.sites),
         "table_bytes": tables.table_bytes,
