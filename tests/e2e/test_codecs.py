@@ -17,7 +17,7 @@ from actcodec.baselines import CODERS
 from actcodec.cli import app
 from actcodec.codecs import CodecSizes, CodecStore, SiteShape, StoredSize, load_codecs, save_codecs
 from actcodec.codecs.measure import CODECS, HEADER_BYTES, Ours, measure_codecs
-from actcodec.data import data_root, load_dataset
+from actcodec.data import load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.export import integer_tables
 from actcodec.golden import SiteCodec
@@ -28,6 +28,7 @@ from actcodec.tables import digest_of, load_tables
 from actcodec.tables.synthetic import synthetic_site
 from actcodec_sim.dram import load_device
 from actcodec_sim.traffic import TrafficReport, run_codecs
+from support.data import needs
 from support.learning import network, quick_plan, training
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -202,14 +203,7 @@ def test_kept_results_are_of_the_kept_tables(network: str, folder: str):
             assert (codec.name, rate, codec.correct) == (row["codec"], row["bpv_stream"], row["correct"])
 
 
-def imagenet_present() -> bool:
-    try:
-        return (data_root() / "imagenet_sample").is_dir()
-    except ActcodecError:
-        return False
-
-
-@pytest.mark.skipif(not imagenet_present(), reason="needs imagenet_sample/ under the data root")
+@needs("imagenet_sample", "pretrained/imagenet_mobilenet_v2_u8.safetensors")
 def test_bytes_of_mobilenetv2_at_its_full_size_are_those_of_the_streams():
     big = load_network("imagenet-mobilenetv2")
     sited = sited_network(big)

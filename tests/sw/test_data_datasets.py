@@ -7,16 +7,10 @@ import pytest
 from actcodec.data import Dataset, data_root, load_dataset, split_training
 from actcodec.data.augment import Augmentation
 from actcodec.errors import ActcodecError
+from support.data import needs
 
 # SHA-256 of the decoded test images, as their data set's description states it.
 CIFAR10_TEST = "1f9e71c337f27c38452dc063bbdf05164772d7358edf779cd7c015dac77aeead"
-
-
-def cifar10_present() -> bool:
-    try:
-        return (data_root() / "cifar10").is_dir()
-    except ActcodecError:
-        return False
 
 
 def small(count: int = 20) -> Dataset:
@@ -36,7 +30,7 @@ def test_mnist_splits_are_disjoint_and_every_prefix_is_balanced() -> None:
     assert not any(image.tobytes() in seen for image in test.images)
 
 
-@pytest.mark.skipif(not cifar10_present(), reason="needs CIFAR-10 under the data root")
+@needs("cifar10")
 def test_cifar10_test_split_has_the_documented_bytes() -> None:
     test = load_dataset("cifar10", "test")
     assert hashlib.sha256(test.images.tobytes()).hexdigest() == CIFAR10_TEST

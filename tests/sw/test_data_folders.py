@@ -19,6 +19,7 @@ from actcodec.data.resize import fitted
 from actcodec.data.source import chosen, parse
 from actcodec.errors import ActcodecError
 from actcodec.learn import LearnRecipe
+from support.data import needs
 
 MNIST = {split: load_dataset("mnist", split) for split in ("train", "test")}
 
@@ -57,6 +58,7 @@ def test_one_folder_is_divided(tmp_path: Path) -> None:
     assert len(together) == 40
 
 
+@needs("imagenet_sample")
 def test_the_sample_of_imagenet_as_a_folder(tmp_path: Path) -> None:
     """JPEGs of real sizes and grey ones: the middle of the image scaled as ImageNet is evaluated, by hand here."""
     with np.load(data_root() / "imagenet_sample" / "jpeg_250.npz") as z:

@@ -8,25 +8,19 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from actcodec.data import data_root, dataset_info, load_dataset, split_training
+from actcodec.data import dataset_info, load_dataset, split_training
 from actcodec.data.imagenet_sample import FOLDS, fold_name
 from actcodec.errors import ActcodecError
 from actcodec.learn.batches import input_batches
 from actcodec.networks import find_sites, load_network, network_macs, network_spec, sited_network
 from actcodec.networks.dequantize import dequantized, without_background
+from support.data import needs
 
 torch.set_num_threads(1)
 NAME = "imagenet-mobilenetv2"
 
 
-def present() -> bool:
-    try:
-        return (data_root() / "imagenet_sample").is_dir()
-    except ActcodecError:
-        return False
-
-
-needs_data = pytest.mark.skipif(not present(), reason="needs imagenet_sample/ under the data root")
+needs_data = needs("imagenet_sample", "pretrained/imagenet_mobilenet_v2_u8.safetensors")
 
 
 def test_every_stored_tensor_is_a_site() -> None:

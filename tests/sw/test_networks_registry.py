@@ -7,19 +7,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import actcodec
-from actcodec.data import data_root, load_dataset
+from actcodec.data import load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.networks import load_network, network_spec
+from support.data import needs
 
 torch.set_num_threads(1)
 EMBEDDED = Path(actcodec.__file__).parent / "checkpoints" / "mnist-resnet12.safetensors"
-
-
-def pretrained_present() -> bool:
-    try:
-        return (data_root() / "pretrained" / "cifar10_resnet20.safetensors").is_file()
-    except ActcodecError:
-        return False
 
 
 def test_the_embedded_network_is_small_and_accurate() -> None:
@@ -32,7 +26,7 @@ def test_the_embedded_network_is_small_and_accurate() -> None:
     assert np.mean(predicted == test.labels) >= 0.985
 
 
-@pytest.mark.skipif(not pretrained_present(), reason="needs the CIFAR checkpoints under the data root")
+@needs("pretrained/cifar10_resnet20.safetensors")
 def test_resnet20_reaches_its_published_accuracy_on_a_prefix() -> None:
     network = load_network("cifar10-resnet20")
     test = load_dataset("cifar10", "test").head(500)

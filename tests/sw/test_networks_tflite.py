@@ -13,6 +13,7 @@ from torch.nn import functional
 from actcodec.data import data_root, load_dataset
 from actcodec.errors import ActcodecError
 from actcodec.networks import load_network, sited_network
+from support.data import needs
 from support.tflite_networks import NONE, RELU6, SAME, VALID, TFLiteFile, mobilenetv2_file
 
 torch.set_num_threads(1)
@@ -106,6 +107,7 @@ def test_it_computes_the_integers_of_the_file(tmp_path: Path) -> None:
             assert difference.max() <= 1 and difference.mean() < 0.002
 
 
+@needs("imagenet_sample", "pretrained/imagenet_mobilenet_v2_u8.safetensors")
 def test_mobilenetv2_as_google_quantized_it(tmp_path: Path) -> None:
     """The whole file of a real network, rebuilt from its tensors: its ranges, its preprocessing, its classes."""
     checkpoint = data_root() / "pretrained" / "imagenet_mobilenet_v2_u8.safetensors"
